@@ -1,0 +1,61 @@
+/**
+ * What carrying messages means, whatever carries them. Drivers are dumb: they carry, acknowledge, redeliver, and set aside.
+ * Retries, dead letters, deduplication and schemas sit above, in `platform/consume.ts`, identically for every driver.
+ * `conformance.ts` says the promises below as tests.
+ */
+
+/** One message. `body` is carried byte for byte; `headers` are strings (CloudEvents attributes, trace context). */
+export type Message = {
+  topic: string
+  /** Messages of one topic with one key are delivered in the order they were published. */
+  key: string
+  messageId: string
+  /** What a broker that routes by pattern is told, such as `product.updated.v1`. */
+  routingKey: string
+  headers: Readonly<Record<string, string>>
+  body: Uint8Array
+}
+
+/** A message as it arrives. Fields that a foreign publisher left out are empty strings. */
+export type Delivery = Message & {
+  /** Where it stands in what the driver read, for people: `product.events@17`. */
+  position: string
+}
+
+/**
+ * ack: done with. retry: not now, deliver again later, and nothing of the same key before it.
+ * dead-letter: set aside where an operator finds it. Throwing means retry.
+ */
+export type Verdict = 'ack' | 'retry' | 'dead-letter'
+
+export type Subscription = {
+  /** The consumer group, `<service>.<subscription>`. Every group gets every message; within a group each message goes to one member. */
+  group: string
+  topics: readonly string[]
+  /** Deliveries in flight at most; deliveries of one key are never in flight together. */
+  concurrency: number
+  handle(delivery: Delivery): Promise<Verdict>
+}
+
+export interface Broker extends AsyncDisposable {
+  /** What OpenTelemetry calls `messaging.system`. */
+  readonly system: 'postgresql' | 'rabbitmq' | 'kafka'
+  /**
+   * Resolves once the broker has durably accepted every message, in order per key.
+   * Rejects with `MessagesRefused` for messages that it will never accept (the others were accepted), with any other error when
+   * nothing is known: publish the same messages again, consumers deduplicate.
+   */
+  publish(messages: readonly Message[]): Promise<void>
+  /** Delivers at least once, in order per key, from the first message kept, until disposed; disposing waits for what is in flight. */
+  subscribe(subscription: Subscription): Promise<AsyncDisposable>
+}
+
+/** The broker will never take these, however often they are sent. */
+export class MessagesRefused extends Error {
+  readonly messageIds: readonly string[]
+  constructor(messageIds: readonly string[], reason: string) {
+    super(`the broker refuses ${messageIds.length} message(s): ${reason}`)
+    this.name = 'MessagesRefused'
+    this.messageIds = messageIds
+  }
+}
