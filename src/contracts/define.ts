@@ -1,0 +1,70 @@
+/**
+ * The shapes that contracts are written in. A contract is a value: its TypeScript types, validation, OpenAPI, AsyncAPI,
+ * JSON Schema and reference pages all derive from it.
+ */
+import type { Static, TObject, TSchema } from 'typebox'
+import type { ProblemCode } from './problems.ts'
+import type { Scope } from './scopes.ts'
+
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+
+export type Operation = {
+  method: Method
+  /** As in OpenAPI: `/v1/products/{productId}`. */
+  path: string
+  tag: string
+  summary: string
+  description?: string
+  /** The one scope that allows it; null means that anybody may call it. */
+  scope: Scope | null
+  params?: TObject
+  query?: TObject
+  body?: TSchema
+  /** `application/merge-patch+json` is accepted beside `application/json` on PATCH. Other types are named here. */
+  consumes?: readonly string[]
+  reply: { status: 200 | 201 | 202 | 204; body?: TSchema; description: string }
+  /** What it may refuse beyond what any operation may (see `commonProblems` in generate-openapi.ts). */
+  problems?: readonly ProblemCode[]
+  /** Mutations honour Idempotency-Key; those that move stock require it. */
+  idempotency?: 'required'
+  /** The reply carries an ETag made of the resource's `version`; GET honours If-None-Match, mutations If-Match. */
+  conditional?: true
+}
+
+export type Api = {
+  service: string
+  title: string
+  version: string
+  description: string
+  operations: Readonly<Record<string, Operation>>
+}
+
+/** An API as a value; the operations keep their exact types, so that a missing handler is a compile error. */
+export function defineApi<const Operations extends Record<string, Operation>>(
+  api: Omit<Api, 'operations'> & { operations: Operations }
+) {
+  return api
+}
+
+export type Topic = 'product.events' | 'order.events' | 'user.events'
+
+export type EventContract<Data extends TObject = TObject> = {
+  type: string
+  version: number
+  topic: Topic
+  summary: string
+  /** The property whose value is the partition key: events with one key are delivered in order. */
+  key: string
+  /** What `sequence` counts within, made of properties: `stock-level/{variantId}/{locationId}`. */
+  subject: string
+  data: Data
+}
+
+/** An event as a value. `data` holds the properties beyond the envelope (see envelope.ts). */
+export function defineEvent<const Data extends TObject>(
+  event: Omit<EventContract<Data>, 'key'> & { key: Extract<keyof Static<Data>, string> }
+): EventContract<Data> {
+  return event
+}
+
+export type EventData<Event> = Event extends EventContract<infer Data> ? Static<Data> : never

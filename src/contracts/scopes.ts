@@ -1,0 +1,20 @@
+/** Every permission there is, and what it allows. An operation names exactly one; a token carries any number. Default deny. */
+export const scopes = {
+  'catalog:read': 'Read products, variants, prices and categories, and search them',
+  'catalog:write': 'Create, change, archive and delete products, variants and categories; record product views',
+  'prices:write': 'Change prices',
+  'inventory:read': 'Read stock, availability, the ledger and reconciliation',
+  'inventory:write': 'Adjust stock, set thresholds, manage locations',
+  'reservations:write': 'Hold, confirm, extend, commit and release stock for orders; read reservations',
+  'orders:read': 'Read orders',
+  'orders:write': 'Place, confirm, cancel and complete orders',
+  'users:read': 'Read users',
+  'users:write': 'Change users',
+  'search:write': 'Hand documents to the search index',
+  'operations:read': 'See dead letters',
+  'operations:write': 'Replay and discard dead letters'
+} as const
+
+export type Scope = keyof typeof scopes
+
+export const allScopes = Object.keys(scopes) as Scope[]
