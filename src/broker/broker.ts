@@ -32,8 +32,10 @@ export type Subscription = {
   /** The consumer group, `<service>.<subscription>`. Every group gets every message; within a group each message goes to one member. */
   group: string
   topics: readonly string[]
-  /** Deliveries in flight at most; deliveries of one key are never in flight together. */
+  /** Deliveries in flight at most; deliveries of one key of one topic are never in flight together. */
   concurrency: number
+  /** false: order does not matter to this consumer, so deliveries of one key may be in flight together and overtake each other. */
+  ordered?: boolean
   handle(delivery: Delivery): Promise<Verdict>
 }
 
@@ -48,6 +50,12 @@ export interface Broker extends AsyncDisposable {
   publish(messages: readonly Message[]): Promise<void>
   /** Delivers at least once, in order per key, from the first message kept, until disposed; disposing waits for what is in flight. */
   subscribe(subscription: Subscription): Promise<AsyncDisposable>
+}
+
+/** Where a driver writes what an operator should know; pino's logger is one. */
+export type BrokerLog = {
+  info(details: object, message: string): void
+  warn(details: object, message: string): void
 }
 
 /** The broker will never take these, however often they are sent. */

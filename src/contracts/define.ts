@@ -23,11 +23,13 @@ export type Operation = {
   /** `application/merge-patch+json` is accepted beside `application/json` on PATCH. Other types are named here. */
   consumes?: readonly string[]
   reply: { status: 200 | 201 | 202 | 204; body?: TSchema; description: string }
-  /** What it may refuse beyond what any operation may (see `commonProblems` in generate-openapi.ts). */
+  /** Where a created resource can be read: a path with its properties, such as `/v1/products/{productId}`. */
+  location?: string
+  /** What it may refuse beyond what any operation may (see `commonProblems` in openapi-problems.ts). */
   problems?: readonly ProblemCode[]
   /** Mutations honour Idempotency-Key; those that move stock require it. */
   idempotency?: 'required'
-  /** The reply carries an ETag made of the resource's `version`; GET honours If-None-Match, mutations If-Match. */
+  /** The reply carries an ETag made of the resource's `version`; GET honours If-None-Match, mutations of what exists If-Match. */
   conditional?: true
 }
 

@@ -58,7 +58,7 @@ export type Envelope = {
 export type EventOf<Event> = Event extends EventContract<infer Data> ? Envelope & Static<Data> : never
 
 /** The name that routing by pattern uses: `ProductUpdated` version 1 is `product.updated.v1`. */
-export function routingKey(event: EventContract): string {
+export function routingKey(event: Pick<EventContract, 'type' | 'version'>): string {
   const words = event.type
     .replace(/([a-z0-9])([A-Z])/g, '$1 $2')
     .toLowerCase()

@@ -43,6 +43,7 @@ export const orderApi = defineApi({
       scope: 'orders:write',
       body: CreateOrder,
       reply: { status: 201, body: Order, description: 'The order, pending' },
+      location: '/v1/orders/{orderId}',
       conditional: true
     },
     getOrder: {

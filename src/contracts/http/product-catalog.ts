@@ -49,6 +49,7 @@ export const catalogOperations = {
     scope: 'catalog:write',
     body: CreateProduct,
     reply: { status: 201, body: Product, description: 'The product' },
+    location: '/v1/products/{productId}',
     problems: [...taken, 'variant-required'],
     conditional: true
   },
@@ -106,6 +107,7 @@ export const catalogOperations = {
     params: productId,
     body: CreateVariant,
     reply: { status: 201, body: Variant, description: 'The variant' },
+    location: '/v1/variants/{variantId}',
     problems: ['sku-taken', 'duplicate-options', 'illegal-transition'],
     conditional: true
   },
@@ -213,6 +215,7 @@ export const catalogOperations = {
     scope: 'catalog:write',
     body: CreateCategory,
     reply: { status: 201, body: Category, description: 'The category' },
+    location: '/v1/categories/{categoryId}',
     problems: ['slug-taken', 'reference-not-found'],
     conditional: true
   },

@@ -50,6 +50,7 @@ export const inventoryOperations = {
     scope: 'inventory:write',
     body: CreateLocation,
     reply: { status: 201, body: Location, description: 'The location' },
+    location: '/v1/locations/{locationId}',
     problems: ['code-taken'],
     conditional: true
   },
@@ -160,6 +161,7 @@ export const inventoryOperations = {
     body: CreateReservation,
     idempotency: 'required',
     reply: { status: 201, body: Reservation, description: 'The stock is held' },
+    location: '/v1/reservations/{reservationId}',
     problems: [
       'insufficient-stock',
       'not-sellable',

@@ -1,0 +1,47 @@
+/**
+ * What every driver promises, as tests. A driver is done when these pass; its own test file is a few lines that call
+ * `conforms`, plus what is particular to it. Drivers differ only in the features they declare.
+ */
+import { after, before, describe, test } from 'node:test'
+import type { Broker } from './broker.ts'
+import { carrying } from './conformance-carrying.ts'
+import { failing } from './conformance-failing.ts'
+import { ordering } from './conformance-ordering.ts'
+
+export type Features = {
+  /** A group that subscribes later gets what was published before it. */
+  keepsForLaterGroups: boolean
+  /** How soon another member takes over from one that died, at most. */
+  takeoverMs: number
+}
+
+export type Harness = AsyncDisposable & {
+  /** What `openBroker` is given; members in other processes get it too. */
+  url: string
+  open(): Promise<Broker>
+  features: Features
+  /** The ids of the messages that this group has set aside. */
+  deadLetters(group: string): Promise<readonly string[]>
+  /** Takes the broker away from everybody, without a word of warning, until it is disposed. */
+  outage(): Promise<AsyncDisposable>
+}
+
+/** Promises by their sentence; a promise that needs a feature the driver does not have answers why it is skipped. */
+export type Promises = Readonly<Record<string, (harness: Harness) => Promise<undefined | { skipped: string }>>>
+
+export function conforms(driver: string, setup: () => Promise<Harness>): void {
+  describe(`${driver} keeps what every broker promises`, () => {
+    let harness: Harness | undefined
+    before(async () => {
+      harness = await setup()
+    })
+    after(() => harness?.[Symbol.asyncDispose]())
+
+    for (const [promise, prove] of Object.entries({ ...carrying, ...ordering, ...failing })) {
+      test(promise, { timeout: 90_000 }, async t => {
+        const outcome = await prove(harness!)
+        if (outcome) t.skip(outcome.skipped)
+      })
+    }
+  })
+}

@@ -1,0 +1,67 @@
+/** Who is calling: a JWT access token (RFC 9068) from the issuer, verified here and never taken from a gateway's header. */
+import { createRemoteJWKSet, errors, jwtVerify } from 'jose'
+import { LRUCache } from 'lru-cache'
+import { Problem } from '#contracts/problems.ts'
+
+export type Actor = {
+  /** The `sub` of the token: a user, or the client itself. */
+  subject: string
+  clientId: string
+  scopes: ReadonlySet<string>
+}
+
+export interface Authenticator {
+  /** Throws or rejects with `unauthenticated`, or with `unavailable` when the issuer's keys cannot be had. At once for a token seen before. */
+  authenticate(authorization: string | undefined): Actor | Promise<Actor>
+}
+
+const TOKEN_LENGTH_MAX = 8192
+const LEEWAY_SECONDS = 30
+const algorithms = ['EdDSA', 'ES256', 'PS256', 'RS256']
+
+type Verified = { actor: Actor; expiresAtMs: number }
+
+export function openAuthenticator(options: { issuer: string; audience: string; jwksUrl: string }): Authenticator {
+  const keys = createRemoteJWKSet(new URL(options.jwksUrl), { cooldownDuration: 5000, cacheMaxAge: 600_000 })
+  // Verifying a signature costs as much as answering several requests; a token stays what it is until it expires.
+  const verified = new LRUCache<string, Verified>({ max: 10_000 })
+
+  async function verify(token: string): Promise<Actor> {
+    try {
+      const { payload } = await jwtVerify(token, keys, {
+        issuer: options.issuer,
+        audience: options.audience,
+        typ: 'at+jwt',
+        algorithms,
+        clockTolerance: LEEWAY_SECONDS,
+        requiredClaims: ['sub', 'exp']
+      })
+      const scope = typeof payload.scope === 'string' ? payload.scope.split(' ') : []
+      const clientId = typeof payload.client_id === 'string' ? payload.client_id : payload.sub!
+      const actor = { subject: payload.sub!, clientId, scopes: new Set(scope) }
+      verified.set(token, { actor, expiresAtMs: (payload.exp! + LEEWAY_SECONDS) * 1000 })
+      return actor
+    } catch (error) {
+      throw refusalOf(error)
+    }
+  }
+
+  return {
+    authenticate(authorization) {
+      const token = authorization?.startsWith('Bearer ') ? authorization.slice(7) : undefined
+      if (!token || token.length > TOKEN_LENGTH_MAX) throw new Problem('unauthenticated')
+      const known = verified.get(token)
+      if (known && known.expiresAtMs > Date.now()) return known.actor
+      return verify(token)
+    }
+  }
+}
+
+/** A token that is wrong is the caller's fault; keys that cannot be fetched are not. */
+function refusalOf(error: unknown): Problem {
+  const wrongToken =
+    error instanceof errors.JOSEError && !(error instanceof errors.JWKSTimeout) && error.code !== 'ERR_JOSE_GENERIC'
+  const refusal = wrongToken ? new Problem('unauthenticated') : new Problem('unavailable', "The issuer's keys cannot be fetched")
+  refusal.cause = error
+  return refusal
+}

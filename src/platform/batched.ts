@@ -1,0 +1,58 @@
+/**
+ * Micro-batching: one batch in flight takes what waited meanwhile. On a hot row this gives tens of times the throughput of a transaction
+ * per request, at lower latency. Correctness comes from the locks of the database, never from here, so replicas are safe.
+ */
+
+export const BATCH_MAX = 200
+
+type Waiting<In, Out> = { item: In; resolve(out: Out): void; reject(error: unknown): void }
+
+/**
+ * `run` handles a list and gives as many results. When it throws, its items are run again one by one, so that one never fails its
+ * neighbours. Items with the same `keyOf` (undefined: none) never share a batch.
+ */
+export function batched<In, Out>(
+  run: (items: readonly In[]) => Promise<readonly Out[]>,
+  keyOf: (item: In) => string | undefined = () => undefined
+): (item: In) => Promise<Out> {
+  let waiting: Waiting<In, Out>[] = []
+  let running = false
+
+  function take(): Waiting<In, Out>[] {
+    const keys = new Set<string>()
+    const taken: Waiting<In, Out>[] = []
+    const left: Waiting<In, Out>[] = []
+    for (const each of waiting) {
+      const key = keyOf(each.item)
+      if (taken.length === BATCH_MAX || (key !== undefined && keys.has(key))) left.push(each)
+      else taken.push(each)
+      if (key !== undefined) keys.add(key)
+    }
+    waiting = left
+    return taken
+  }
+
+  async function settle(batch: readonly Waiting<In, Out>[]): Promise<void> {
+    try {
+      const results = await run(batch.map(each => each.item))
+      for (const [index, each] of batch.entries()) each.resolve(results[index]!)
+    } catch (error) {
+      if (batch.length === 1) batch[0]!.reject(error)
+      else for (const each of batch) await settle([each])
+    }
+  }
+
+  async function loop(): Promise<void> {
+    running = true
+    // Requests that are being read in this turn of the event loop join the first batch.
+    await new Promise(setImmediate)
+    while (waiting.length > 0) await settle(take())
+    running = false
+  }
+
+  return item =>
+    new Promise((resolve, reject) => {
+      waiting.push({ item, resolve, reject })
+      if (!running) loop()
+    })
+}

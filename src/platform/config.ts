@@ -1,0 +1,118 @@
+/**
+ * Every setting there is: name, default, meaning. The only reader of `process.env`. `.env.example` and
+ * docs/reference/configuration.md are generated from this table by `npm run contracts`.
+ */
+import { existsSync, readFileSync } from 'node:fs'
+import { Ajv } from 'ajv'
+import { type Static, Type } from 'typebox'
+
+const port = (fallback: number, description: string) =>
+  Type.Integer({ minimum: 0, maximum: 65_535, default: fallback, description })
+const optional = (description: string) => Type.Optional(Type.String({ minLength: 1, description }))
+const count = (fallback: number, description: string, minimum = 1) =>
+  Type.Integer({ minimum, maximum: 2_147_483_647, default: fallback, description })
+
+export const settings = Type.Object({
+  NODE_ENV: Type.Union([Type.Literal('development'), Type.Literal('test'), Type.Literal('production')], {
+    default: 'development',
+    description: 'In production the development issuer, its clients and the embedded database are refused'
+  }),
+  HOST: Type.String({ default: '127.0.0.1', description: 'The address to listen on' }),
+  PORT: port(8080, 'Where the gateway listens, or a service that runs as a role of its own; 0 takes a free port'),
+  DATA_DIR: Type.String({ default: '.data', minLength: 1, description: 'Where the embedded PostgreSQL keeps its data' }),
+  DATABASE_URL: optional('PostgreSQL 18 with the right to create schemas and roles; without it an embedded one is started'),
+  BROKER_URL: optional('postgres://…; without it the database carries the messages too'),
+  DATABASE_POOL_SIZE: count(10, 'Connections that a service opens for requests, at most'),
+  LOG_LEVEL: Type.Union(
+    ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'].map(level => Type.Literal(level)),
+    { default: 'info', description: 'info logs what changed something, failed or was slow; debug logs every request' }
+  ),
+  LOG_FORMAT: Type.Union([Type.Literal('json'), Type.Literal('pretty'), Type.Literal('auto')], {
+    default: 'auto',
+    description: 'auto: pretty on a terminal, one JSON object a line elsewhere'
+  }),
+  PRODUCT_SERVICE_URL: optional('Where others find the Product Service, with its version prefix: http://product:8080/v1'),
+  ORDER_SERVICE_URL: optional('Where others find the Order Service, with its version prefix'),
+  USER_SERVICE_URL: optional('Where others find the User Service, with its version prefix'),
+  SEARCH_SERVICE_URL: optional('Where others find the Search Service, with its version prefix'),
+  ISSUER_URL: optional('The issuer of access tokens; without it the development issuer at http://localhost:PORT/oauth'),
+  JWKS_URL: optional("Where the issuer's keys are; without it the development issuer's"),
+  AUDIENCE: Type.String({ default: 'urn:product-service', minLength: 1, description: 'The audience that access tokens must name' }),
+  SAMPLE_CATALOG: Type.Boolean({ default: true, description: 'In development, put a sample catalog into an empty one' }),
+  EVENT_RESERVATION_TTL_SECONDS: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      maximum: 2_678_400,
+      description: 'Deadline of reservations made by OrderCreated; without it they have none'
+    })
+  ),
+  EVENT_LOG_RETENTION_DAYS: count(30, 'How long published events can be read again'),
+  IDEMPOTENCY_RETENTION_HOURS: count(48, 'How long an Idempotency-Key is remembered', 24),
+  INBOX_RETENTION_DAYS: count(30, 'How long a consumed event is remembered, so that it is never applied twice'),
+  CONSUMER_RETRY_DELAYS_MS: Type.String({
+    default: '1000,5000,30000,120000,600000,1800000,3600000',
+    pattern: '^[0-9]+(,[0-9]+)*$',
+    description: 'How long a consumer waits before each further try of an event; after the last it is a dead letter'
+  }),
+  EXPIRY_INTERVAL_MS: count(1000, 'How often reservations past their deadline are swept'),
+  CACHE_BYTES_MAX: count(67_108_864, 'Memory for product documents, per process', 0),
+  REQUESTS_IN_FLIGHT_MAX: count(1000, 'Requests in flight per process; more are answered 503'),
+  SHUTDOWN_TIMEOUT_MS: count(30_000, 'After SIGTERM, how long work in flight may take'),
+  EVENT_FAULTS: optional(
+    'For tests and the replay: shuffle,duplicate,delay does that to every delivered event; refused in production'
+  )
+})
+export type Config = Static<typeof settings>
+
+/** Thrown at boot with every fault at once. */
+export class ConfigInvalid extends Error {
+  constructor(faults: readonly string[]) {
+    super(
+      `The configuration has ${faults.length} fault(s):\n${faults.map(fault => `  - ${fault}`).join('\n')}\nSee .env.example for every setting.`
+    )
+    this.name = 'ConfigInvalid'
+  }
+}
+
+const check = new Ajv({ allErrors: true, coerceTypes: true, useDefaults: true }).compile(settings)
+
+/** Reads the settings from an environment. `NAME_FILE` names a file that holds NAME's value. Throws `ConfigInvalid`. */
+export function readConfig(environment: Record<string, string | undefined> = process.env): Config {
+  const faults: string[] = []
+  const values: Record<string, unknown> = {}
+  for (const name of Object.keys(settings.properties)) {
+    const value = environment[name] ?? secretOf(name, environment, faults)
+    if (value !== undefined && value !== '') values[name] = value
+  }
+  // 1 and 0 are what people write for yes and no.
+  if (values.SAMPLE_CATALOG === '1' || values.SAMPLE_CATALOG === '0') values.SAMPLE_CATALOG = values.SAMPLE_CATALOG === '1'
+  if (!check(values)) {
+    for (const error of check.errors ?? []) {
+      if (error.keyword !== 'anyOf') faults.push(`${error.instancePath.slice(1) || error.params.missingProperty}: ${error.message}`)
+    }
+  }
+  const config = values as Config
+  for (const name of Object.keys(values).filter(name => name.endsWith('_URL'))) {
+    if (!URL.canParse(String(values[name]))) faults.push(`${name}: must be a URL`)
+  }
+  if (config.NODE_ENV === 'production') faults.push(...unsafeInProduction(config))
+  if (faults.length > 0) throw new ConfigInvalid([...new Set(faults)])
+  return config
+}
+
+function secretOf(name: string, environment: Record<string, string | undefined>, faults: string[]): string | undefined {
+  const file = environment[`${name}_FILE`]
+  if (!file) return undefined
+  if (existsSync(file)) return readFileSync(file, 'utf8').trim()
+  faults.push(`${name}_FILE: ${file} does not exist`)
+  return undefined
+}
+
+function unsafeInProduction(config: Config): string[] {
+  return [
+    ...(config.DATABASE_URL ? [] : ['DATABASE_URL: is needed in production, the embedded PostgreSQL is for development']),
+    ...(config.ISSUER_URL ? [] : ['ISSUER_URL: is needed in production, the development issuer is for development']),
+    ...(config.ISSUER_URL && !config.JWKS_URL ? ['JWKS_URL: is needed beside ISSUER_URL'] : []),
+    ...(config.EVENT_FAULTS ? ['EVENT_FAULTS: is for tests and refused in production'] : [])
+  ]
+}

@@ -1,0 +1,61 @@
+/** How a service says which behaviour answers an operation, and what the edge does around it. */
+import type { Static, TObject, TSchema } from 'typebox'
+import type { Api, Operation } from '#contracts/define.ts'
+import type { Problem } from '#contracts/problems.ts'
+import type { Actor } from './auth.ts'
+import type { Consumer } from './consumer.ts'
+import type { Cursors } from './cursor.ts'
+import type { Database, Queryable, Transaction } from './database.ts'
+import type { Expected } from './etag.ts'
+
+/** A request that has passed the edge: authenticated, authorized, valid. */
+export type Input<Op extends Operation> = {
+  params: Op extends { params: infer Schema extends TObject } ? Static<Schema> : Record<string, never>
+  query: Op extends { query: infer Schema extends TObject } ? Static<Schema> : Record<string, never>
+  body: Op extends { body: infer Schema extends TSchema } ? Static<Schema> : undefined
+  actor: Actor
+  /** The versions that If-Match allows; null when it allows any. */
+  expected: Expected
+  traceparent: string | undefined
+}
+
+export type Output<Op extends Operation> = Op['reply'] extends { body: infer Schema extends TSchema } ? Static<Schema> : undefined
+
+/** What reading handlers may use. */
+export type Reading = { database: Database; cursors: Cursors; consumers: readonly Consumer[] }
+
+/** A resource stored as the text that is served. */
+export type StoredDocument = { id: string; version: number; text: string }
+
+export type Handler<Op extends Operation = Operation> =
+  | { kind: 'read'; run(reading: Reading, input: Input<Op>): Promise<Output<Op>> }
+  | { kind: 'write'; run(tx: Transaction, input: Input<Op>): Promise<Output<Op>> }
+  | { kind: 'batch'; run(tx: Transaction, inputs: readonly Input<Op>[]): Promise<readonly (Output<Op> | Problem)[]> }
+  | { kind: 'document'; load(database: Queryable, ids: readonly string[]): Promise<StoredDocument[]> }
+
+/** One handler per operation of the API: a missing one is a compile error. */
+export type Handlers<A extends Api> = { [Name in keyof A['operations']]: Handler<A['operations'][Name]> }
+
+/** Answers without a transaction and without idempotency: it changes nothing, or has a transaction of its own. */
+export function read<Op extends Operation>(run: (reading: Reading, input: Input<Op>) => Promise<Output<Op>>): Handler<Op> {
+  return { kind: 'read', run }
+}
+
+/** Runs in a transaction that the edge opens and commits, with the idempotency record in it. */
+export function write<Op extends Operation>(run: (tx: Transaction, input: Input<Op>) => Promise<Output<Op>>): Handler<Op> {
+  return { kind: 'write', run }
+}
+
+/** Requests that wait at the same moment share one transaction: see batched.ts. One's refusal is a returned problem. */
+export function batch<Op extends Operation>(
+  run: (tx: Transaction, inputs: readonly Input<Op>[]) => Promise<readonly (Output<Op> | Problem)[]>
+): Handler<Op> {
+  return { kind: 'batch', run }
+}
+
+/** Serves stored documents by id, from the cache or from one read that all waiting requests share: see documents.ts. */
+export function document<Op extends Operation>(
+  load: (database: Queryable, ids: readonly string[]) => Promise<StoredDocument[]>
+): Handler<Op> {
+  return { kind: 'document', load }
+}

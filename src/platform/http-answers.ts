@@ -1,0 +1,201 @@
+/** What the edge does around a behaviour of each kind: read, write, batch, document. */
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Operation } from '#contracts/define.ts'
+import { Problem, problems } from '#contracts/problems.ts'
+import { batched } from './batched.ts'
+import type { Transaction } from './database.ts'
+import type { Documents } from './documents.ts'
+import { etagOf, noneMatch, readIfMatch } from './etag.ts'
+import type { Handler, Input, Reading } from './handlers.ts'
+import { problemHeaders, toProblemJson } from './http-problems.ts'
+import {
+  claimKeys,
+  fingerprintOf,
+  type IdempotentRequest,
+  readIdempotencyKey,
+  type StoredReply,
+  storeReplies
+} from './idempotency.ts'
+
+export type Edge = Reading & {
+  handlers: Record<string, Handler>
+  /** Opens the cache of stored documents for a handler of that kind. */
+  documents(handler: Extract<Handler, { kind: 'document' }>): Documents
+  baseUrl: string
+}
+
+/** `body` is the valid body; path, query and actor are in the request. */
+export type Answer = (request: FastifyRequest, reply: FastifyReply, body: unknown) => Promise<unknown>
+
+export function answerer(edge: Edge, operationId: string, operation: Operation): Answer {
+  const handler = edge.handlers[operationId]
+  if (!handler) throw new Error(`${operationId} has no handler`)
+  switch (handler.kind) {
+    case 'read':
+      return async (request, reply, body) => {
+        const result = await handler.run(edge, inputOf(request, body))
+        return send(request, reply, replyOf(operation, result))
+      }
+    case 'document':
+      return documentAnswer(edge.documents(handler))
+    case 'write':
+      return async (request, reply, body) => {
+        const attempt = attemptOf(operation, request, body)
+        const stored = await edge.database.transact(
+          tx => writeOnce(tx, edge, operation, attempt, tx => handler.run(tx, attempt.input)),
+          request
+        )
+        return send(request, reply, stored)
+      }
+    case 'batch': {
+      const submit = batched(
+        (attempts: readonly Attempt[]) =>
+          edge.database.transact(tx => writeBatch(tx, edge, operation, attempts, (tx, inputs) => handler.run(tx, inputs))),
+        attempt => attempt.idempotent && `${attempt.idempotent.principal} ${attempt.idempotent.key}`
+      )
+      return async (request, reply, body) => {
+        const stored = await submit(attemptOf(operation, request, body))
+        if (stored instanceof Problem) throw stored
+        return send(request, reply, stored)
+      }
+    }
+  }
+}
+
+function inputOf(request: FastifyRequest, body: unknown): Input<Operation> {
+  return {
+    params: request.params as never,
+    query: request.query as never,
+    body: body as never,
+    actor: request.actor,
+    expected: readIfMatch(request.headers['if-match']),
+    traceparent: request.traceparent
+  }
+}
+
+type Reply = StoredReply & { replayed?: boolean }
+
+function replyOf(operation: Operation, result: unknown): Reply {
+  const { status } = operation.reply
+  if (result === undefined) return { status, headers: {}, body: '' }
+  const resource = result as Record<string, unknown>
+  const headers: Record<string, string> = {}
+  if (operation.conditional && typeof resource.version === 'number') headers.etag = etagOf(resource.version)
+  if (operation.location) headers.location = operation.location.replace(/\{(\w+)\}/g, (_, name: string) => String(resource[name]))
+  return { status, headers, body: JSON.stringify(result) }
+}
+
+function send(request: FastifyRequest, reply: FastifyReply, { status, headers, body, replayed }: Reply): FastifyReply {
+  reply.code(status)
+  for (const [name, value] of Object.entries(headers)) reply.header(name, value)
+  if (replayed) reply.header('idempotency-replayed', 'true')
+  reply.header('cache-control', headers.etag && request.method === 'GET' ? 'private, no-cache' : 'no-store')
+  if (request.method === 'GET' && headers.etag && noneMatch(request.headers['if-none-match'], headers.etag)) {
+    return reply.code(304).send()
+  }
+  if (body === '') return reply.send()
+  return reply.type(status >= 400 ? 'application/problem+json' : 'application/json; charset=utf-8').send(body)
+}
+
+function documentAnswer(documents: Documents): Answer {
+  return async (request, reply) => {
+    const [id] = Object.values(request.params as Record<string, string>)
+    const found = documents.get(id!)
+    const document = found instanceof Promise ? await found : found
+    if (!document) throw new Problem('not-found')
+    reply.header('etag', document.etag)
+    reply.header('cache-control', 'private, no-cache')
+    if (noneMatch(request.headers['if-none-match'], document.etag)) return reply.code(304).send()
+    return reply.type('application/json; charset=utf-8').send(document.body)
+  }
+}
+
+/** A request to write: what the behaviour gets, and the key under which its reply is kept. */
+type Attempt = { input: Input<Operation>; idempotent: IdempotentRequest | undefined }
+
+function attemptOf(operation: Operation, request: FastifyRequest, body: unknown): Attempt {
+  const key = readIdempotencyKey(request.headers['idempotency-key'])
+  if (key === undefined && operation.idempotency === 'required') throw new Problem('idempotency-key-required')
+  const idempotent = key && {
+    principal: request.actor.subject,
+    key,
+    fingerprint: fingerprintOf(request.method, request.url, body, request.headers['if-match'])
+  }
+  return { input: inputOf(request, body), idempotent: idempotent || undefined }
+}
+
+async function writeOnce(
+  tx: Transaction,
+  edge: Edge,
+  operation: Operation,
+  { idempotent }: Attempt,
+  run: (tx: Transaction) => Promise<unknown>
+): Promise<Reply> {
+  if (!idempotent) return replyOf(operation, await run(tx))
+  const [claimed] = await claimKeys(tx, [idempotent])
+  if (claimed instanceof Problem) throw claimed
+  if (claimed !== 'fresh') return { ...claimed!, replayed: true }
+  await tx.query('savepoint behaviour')
+  let reply: Reply
+  try {
+    reply = replyOf(operation, await run(tx))
+  } catch (error) {
+    if (!(error instanceof Problem) || error.status !== 409) throw error
+    await tx.query('rollback to savepoint behaviour')
+    reply = refusalOf(edge, error)
+  }
+  await storeReplies(tx, [{ request: idempotent, reply }])
+  return reply
+}
+
+async function writeBatch(
+  tx: Transaction,
+  edge: Edge,
+  operation: Operation,
+  attempts: readonly Attempt[],
+  run: (tx: Transaction, inputs: readonly Input<Operation>[]) => Promise<readonly unknown[]>
+): Promise<(Reply | Problem)[]> {
+  const keyed = attempts.filter(attempt => attempt.idempotent)
+  const claims = await claimKeys(
+    tx,
+    keyed.map(attempt => attempt.idempotent!)
+  )
+  const claimOf = new Map(keyed.map((attempt, index) => [attempt, claims[index]!]))
+  const fresh = attempts.filter(attempt => (claimOf.get(attempt) ?? 'fresh') === 'fresh')
+  const results =
+    fresh.length > 0
+      ? await run(
+          tx,
+          fresh.map(attempt => attempt.input)
+        )
+      : []
+  const replies = new Map(
+    fresh.map((attempt, index) => {
+      const result = results[index]
+      if (!(result instanceof Problem)) return [attempt, replyOf(operation, result)]
+      return [attempt, result.status === 409 ? refusalOf(edge, result) : result]
+    })
+  )
+  await storeReplies(
+    tx,
+    fresh.flatMap(attempt => {
+      const reply = replies.get(attempt)!
+      return attempt.idempotent && !(reply instanceof Problem) ? [{ request: attempt.idempotent, reply }] : []
+    })
+  )
+  return attempts.map(attempt => {
+    const claimed = claimOf.get(attempt)
+    if (claimed instanceof Problem) return claimed
+    if (claimed && claimed !== 'fresh') return { ...claimed, replayed: true }
+    return replies.get(attempt)!
+  })
+}
+
+/** A 409 as a reply that can be kept and replayed. */
+function refusalOf(edge: Edge, problem: Problem): Reply {
+  return {
+    status: problems[problem.code].status,
+    headers: problemHeaders(problem),
+    body: JSON.stringify(toProblemJson(problem, { baseUrl: edge.baseUrl }))
+  }
+}

@@ -1,0 +1,224 @@
+/**
+ * The HTTP edge, and the only door to the web framework: authenticate → authorize → validate → begin → claim the idempotency key →
+ * behaviour → commit → reply. An operation is allowed by its declared scope only; what the contract does not know is refused.
+ */
+import type { AddressInfo } from 'node:net'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { Api, Operation } from '#contracts/define.ts'
+import { Problem } from '#contracts/problems.ts'
+import type { Actor, Authenticator } from './auth.ts'
+import { type Answer, answerer, type Edge } from './http-answers.ts'
+import { PROBLEM_TYPE, problemHeaders, problemOf, toProblemJson } from './http-problems.ts'
+import { closeableServer, frameworkOptions } from './http-server.ts'
+import { parseJson } from './json.ts'
+import type { Log } from './log.ts'
+import { httpRequests } from './telemetry.ts'
+import { continueTrace, traceIdOf } from './trace.ts'
+import { checkBody, checkParameters } from './validation.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    actor: Actor
+    traceparent: string
+  }
+  interface FastifyContextConfig {
+    operationId?: string
+  }
+}
+
+export type HttpOptions = {
+  api: Api
+  edge: Edge
+  authenticator: Authenticator
+  log: Log
+  /** Where problem types can be read: `http://localhost:8080`. */
+  baseUrl: string
+  host: string
+  port: number
+  inFlightMax: number
+  shutdownTimeoutMs: number
+  /** Paths beside the API: health, metrics, documents. They are open to everybody. */
+  extend?: (app: FastifyInstance) => void
+}
+
+export interface HttpServer extends AsyncDisposable {
+  /** `http://127.0.0.1:41234` */
+  readonly url: string
+}
+
+/** Serves an API until disposed; disposing lets requests in flight end. */
+export async function serve(options: HttpOptions): Promise<HttpServer> {
+  const { api, authenticator, log, baseUrl } = options
+  const app = Fastify(frameworkOptions(baseUrl))
+  const refuse = (request: FastifyRequest, reply: FastifyReply, error: unknown) => {
+    const problem = problemOf(error)
+    if (problem.code === 'internal') log.error({ unit: 'http', url: request.url, err: error }, 'unexpected error')
+    const traceId = request.traceparent ? traceIdOf(request.traceparent) : undefined
+    const body = toProblemJson(problem, { baseUrl, traceId, instance: request.url.split('?')[0] })
+    return reply.code(problem.status).headers(problemHeaders(problem)).send(JSON.stringify(body))
+  }
+  app.setErrorHandler((error, request, reply) => refuse(request, reply, error))
+  app.setNotFoundHandler((request, reply) => refuseUnknown(app, api, request, reply, refuse))
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser(['application/json', 'application/merge-patch+json'], { parseAs: 'buffer' }, (request, body, done) => {
+    try {
+      done(null, readBody(request, body as Buffer))
+    } catch (error) {
+      done(error as Error)
+    }
+  })
+
+  let inFlight = 0
+  app.decorateRequest('actor', null as unknown as Actor)
+  app.decorateRequest('traceparent', '')
+  app.addHook('onRequest', (request, reply, done) => {
+    if (++inFlight > options.inFlightMax)
+      return done(new Problem('unavailable', 'Too many requests are in flight', { retryAfterSeconds: 1 }))
+    reply.header('x-content-type-options', 'nosniff')
+    reply.header('x-request-id', requestIdOf(request))
+    done()
+  })
+  app.addHook('onResponse', (request, reply, done) => {
+    inFlight--
+    observe(api.service, request, reply, log)
+    done()
+  })
+
+  for (const [operationId, operation] of Object.entries(api.operations)) {
+    addRoute(app, operationId, operation, answerer(options.edge, operationId, operation), authenticator)
+  }
+  options.extend?.(app)
+  await app.listen({ host: options.host, port: options.port })
+  const { address, port } = app.server.address() as AddressInfo
+  return closeableServer(app, `http://${address.includes(':') ? `[${address}]` : address}:${port}`, options.shutdownTimeoutMs)
+}
+
+function addRoute(
+  app: FastifyInstance,
+  operationId: string,
+  operation: Operation,
+  answer: Answer,
+  authenticator: Authenticator
+): void {
+  const checkPath = operation.params && checkParameters(operation.params, 'path')
+  const checkQuery = operation.query ? checkParameters(operation.query, 'query') : refuseAnyQuery
+  const check = operation.body && checkBody(operation.body)
+  const bodyIsOptional = operation.body && 'properties' in operation.body && !(operation.body as { required?: unknown }).required
+
+  app.route({
+    method: operation.method,
+    url: operation.path.replaceAll(/\{(\w+)\}/g, ':$1'),
+    config: { operationId },
+    exposeHeadRoute: operation.method === 'GET',
+    onRequest(request, _reply, done) {
+      // Before the body is read: nobody without a token makes us parse anything.
+      request.traceparent = continueTrace(request.headers.traceparent)
+      if (operation.scope === null) return done()
+      try {
+        const actor = authenticator.authenticate(request.headers.authorization)
+        if (actor instanceof Promise) actor.then(known => done(authorize(request, known, operation)), done)
+        else done(authorize(request, actor, operation))
+      } catch (error) {
+        done(error as Error)
+      }
+    },
+    async handler(request, reply) {
+      refuseUnacceptable(request.headers.accept)
+      checkPath?.(request.params)
+      checkQuery(request.query)
+      const body = bodyIsOptional ? (request.body ?? {}) : request.body
+      if (check) check(body)
+      else if (body !== undefined && Object.keys(body as object).length > 0)
+        throw new Problem('invalid-request', 'This operation takes no body')
+      return answer(request, reply, body)
+    }
+  })
+}
+
+function authorize(request: FastifyRequest, actor: Actor, { scope }: Operation): Problem | undefined {
+  request.actor = actor
+  if (scope === null || actor.scopes.has(scope)) return undefined
+  return new Problem('insufficient-scope', `This needs the scope ${scope}`, { scope })
+}
+
+/** Charsets other than UTF-8 and merge patches where nothing is patched are media types that this does not read. */
+function readBody(request: FastifyRequest, body: Buffer): unknown {
+  const type = request.headers['content-type'] ?? ''
+  const charset = /;\s*charset="?([^";\s]+)/i.exec(type)?.[1]
+  if (charset && !/^utf-?8$/i.test(charset)) throw new Problem('unsupported-media-type', 'Only UTF-8 is read')
+  if (/^application\/merge-patch\+json/i.test(type) && request.method !== 'PATCH') throw new Problem('unsupported-media-type')
+  return body.length === 0 ? undefined : parseJson(body)
+}
+
+function refuseAnyQuery(query: unknown): void {
+  const names = Object.keys(query as object)
+  if (names.length === 0) return
+  const errors = names.map(name => ({
+    pointer: `#/query/${encodeURIComponent(name)}`,
+    code: 'additionalProperties',
+    detail: 'is not a known name here'
+  }))
+  throw new Problem('invalid-request', 'This operation takes no query parameters', { errors })
+}
+
+/** Everything we answer is JSON; an Accept header that is not understood is taken as any. */
+function refuseUnacceptable(accept: string | undefined): void {
+  if (accept === undefined || accept.includes('*/*') || accept.includes('json')) return
+  const ranges = accept.split(',').map(range => range.split(';')[0]!.trim().toLowerCase())
+  if (ranges.every(range => /^[\w.+-]+\/[\w.+*-]+$/.test(range)) && !ranges.includes('application/*')) {
+    throw new Problem('not-acceptable', `This answers application/json or ${PROBLEM_TYPE}`)
+  }
+}
+
+/** 405 with Allow where the path has other methods, 404 elsewhere. */
+function refuseUnknown(
+  app: FastifyInstance,
+  api: Api,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  refuse: (request: FastifyRequest, reply: FastifyReply, error: unknown) => FastifyReply
+): FastifyReply {
+  const path = request.url.split('?')[0]!
+  const methods = Object.values(api.operations)
+    .filter(operation => new RegExp(`^${operation.path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(path))
+    .flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method]))
+  if (methods.length === 0) return refuse(request, reply, new Problem('not-found', 'There is no such path'))
+  reply.header('allow', [...new Set([...methods, 'OPTIONS'])].join(', '))
+  if (request.method === 'OPTIONS') return reply.code(204).send()
+  if (!app.supportedMethods.includes(request.method)) return refuse(request, reply, new Problem('not-implemented'))
+  return refuse(request, reply, new Problem('method-not-allowed'))
+}
+
+const requestIdPattern = /^[A-Za-z0-9._-]{1,128}$/
+
+function requestIdOf(request: FastifyRequest): string {
+  const given = request.headers['x-request-id']
+  return typeof given === 'string' && requestIdPattern.test(given) ? given : request.id
+}
+
+const SLOW_MS = 1000
+
+/** One wide line per request: at info what changed something, failed or was slow; reads at debug. */
+function observe(service: string, request: FastifyRequest, reply: FastifyReply, log: Log): void {
+  const operation = request.routeOptions.config.operationId ?? 'none'
+  const status = reply.statusCode
+  httpRequests.labels(service, operation, String(status)).observe(reply.elapsedTime / 1000)
+  const level =
+    status >= 500 ? 'error' : request.method !== 'GET' || status >= 400 || reply.elapsedTime > SLOW_MS ? 'info' : 'debug'
+  if (!log.isLevelEnabled(level)) return
+  log[level](
+    {
+      unit: 'http',
+      service,
+      operation,
+      method: request.method,
+      path: request.url.split('?')[0],
+      status,
+      ms: Math.round(reply.elapsedTime * 10) / 10,
+      actor: request.actor?.subject,
+      requestId: reply.getHeader('x-request-id'),
+      traceparent: request.traceparent || undefined
+    },
+    `${operation} ${status}`
+  )
+}

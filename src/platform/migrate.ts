@@ -1,0 +1,100 @@
+/**
+ * Brings the schema of a service up to date. Each service has its own role, which owns only its own schema; numbered SQL files,
+ * under a lock, so that replicas that start together migrate once.
+ */
+import { createHmac } from 'node:crypto'
+import { cp, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { runner } from 'node-pg-migrate'
+import { type Database, openDatabase, sqlState } from './database.ts'
+import type { Log } from './log.ts'
+
+export type Migrating = { name: string; migrations: URL }
+
+const shared = new URL('./migrations/', import.meta.url)
+
+/**
+ * Makes the role and schema `name` if they are missing, applies the migrations of the platform and of the service, and returns
+ * the URL by which the service logs in. Needs a URL whose user may create roles and schemas.
+ */
+export async function migrate(adminUrl: string, service: Migrating, log: Log): Promise<string> {
+  const url = await ensureRole(adminUrl, service.name, log)
+  const folder = await mkdtemp(join(tmpdir(), 'migrations-'))
+  try {
+    await cp(shared, folder, { recursive: true })
+    await cp(service.migrations, folder, { recursive: true })
+    const applied = await runner({
+      databaseUrl: url,
+      dir: folder,
+      direction: 'up',
+      migrationsTable: 'migrations',
+      schema: service.name,
+      migrationsSchema: service.name,
+      checkOrder: false,
+      singleTransaction: true,
+      log: () => {},
+      logger: { info: () => {}, warn: () => {}, error: message => log.error({ unit: 'migrate', service: service.name }, message) }
+    })
+    if (applied.length > 0) log.info({ unit: 'migrate', service: service.name, applied: applied.length }, 'schema is up to date')
+    return url
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** The same password in every process without storing it: derived from the one that the administrator's URL carries. */
+function passwordOf(adminUrl: URL, role: string): string {
+  return createHmac('sha256', decodeURIComponent(adminUrl.password) || 'no password')
+    .update(`service role ${role}`)
+    .digest('base64url')
+}
+
+async function ensureRole(adminUrl: string, name: string, log: Log): Promise<string> {
+  const url = new URL(adminUrl)
+  const password = passwordOf(url, name)
+  url.username = name
+  url.password = password
+  await using admin = openDatabase({ url: adminUrl, schema: 'public', poolSize: 1, log })
+  await admin.transact(async tx => {
+    // Roles belong to the whole cluster, so this lock is not enough between databases: the exception handler does the rest.
+    await tx.query(`select pg_advisory_xact_lock(hashtextextended('migrate ' || $1, 0))`, [name])
+    await tx.query(`select set_config('service.role', $1, true), set_config('service.password', $2, true)`, [name, password])
+    await tx.query(`do $$
+      declare
+        role text := current_setting('service.role');
+        password text := current_setting('service.password');
+      begin
+        begin
+          if not exists (select from pg_roles where rolname = role) then
+            execute format('create role %I login password %L', role, password);
+          end if;
+        exception when duplicate_object or unique_violation then null;
+        end;
+        if not pg_has_role(current_user, role, 'member') then
+          execute format('grant %I to current_user', role);
+        end if;
+        execute format('create schema if not exists %I authorization %I', role, role);
+        execute format('grant connect on database %I to %I', current_database(), role);
+      end $$`)
+  })
+  await ensureLogin(admin, url, log)
+  return url.href
+}
+
+const INVALID_PASSWORD = '28P01'
+
+/** The role may be older than the administrator's current password: then it gets the password that follows from that. */
+async function ensureLogin(admin: Database, url: URL, log: Log): Promise<void> {
+  await using database = openDatabase({ url: url.href, schema: url.username, poolSize: 1, log })
+  try {
+    await database.query('select 1')
+  } catch (error) {
+    if (sqlState(error) !== INVALID_PASSWORD) throw error
+    const [row] = await admin.query<{ statement: string }>(
+      `select format('alter role %I password %L', $1::text, $2::text) as statement`,
+      [url.username, url.password]
+    )
+    await admin.query(row!.statement)
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * Announcing: an event and the change that it tells of are one commit. The only writer of `outbox`.
+ * Call it after locking the row of the aggregate, so that for one key the order of `seq` is the order of commits.
+ */
+import type { Static, TObject } from 'typebox'
+import type { EventContract } from '#contracts/define.ts'
+import { type Envelope, subjectOf } from '#contracts/envelope.ts'
+import type { Transaction } from './database.ts'
+import { checkPublished } from './events.ts'
+import { newId } from './id.ts'
+
+export const EVENT_BYTES_MAX = 262_144
+
+/** An event to be: its properties, its number within its subject, and the trace that it belongs to if not the transaction's. */
+export type Announcement = {
+  event: EventContract
+  data: Record<string, unknown>
+  sequence: number
+  traceparent?: string | undefined
+}
+
+/** Makes an announcement, its data checked against the event's type. */
+export function announcement<Data extends TObject>(
+  event: EventContract<Data>,
+  data: Static<Data>,
+  sequence: number,
+  traceparent?: string
+): Announcement {
+  return { event: event as unknown as EventContract, data: data as Record<string, unknown>, sequence, traceparent }
+}
+
+/** Writes one event in this transaction. Throws when it does not match its contract or is over 256 KiB. */
+export function announce<Data extends TObject>(
+  tx: Transaction,
+  event: EventContract<Data>,
+  data: Static<Data>,
+  sequence: number
+): Promise<void> {
+  return announceAll(tx, [announcement(event, data, sequence)])
+}
+
+const insert = `insert into outbox (event_id, topic, key, type, version, subject, sequence, body, traceparent)
+  select e.event_id, e.topic, e.key, e.type, e.version, e.subject, e.sequence, e.body, e.traceparent
+  from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::smallint[], $6::text[], $7::bigint[], $8::text[], $9::text[])
+    with ordinality as e (event_id, topic, key, type, version, subject, sequence, body, traceparent, place)
+  order by e.place`
+
+/** Writes many events, in their order, in one statement. */
+export async function announceAll(tx: Transaction, announcements: readonly Announcement[]): Promise<void> {
+  if (announcements.length === 0) return
+  const timestamp = new Date().toISOString()
+  const { source, announced } = tx.origin
+  const rows = announcements.map(({ event, data, sequence }) => {
+    const envelope: Envelope = { eventId: newId(), eventType: event.type, eventVersion: event.version, source, sequence, timestamp }
+    const body = { ...envelope, ...data, timestamp }
+    checkPublished(event, body)
+    const text = JSON.stringify(body)
+    if (Buffer.byteLength(text) > EVENT_BYTES_MAX) throw new Error(`${event.type} is over ${EVENT_BYTES_MAX} bytes`)
+    return { id: envelope.eventId, subject: subjectOf(event, data), text }
+  })
+  await tx.query(insert, [
+    rows.map(row => row.id),
+    announcements.map(each => each.event.topic),
+    announcements.map(each => String(each.data[each.event.key])),
+    announcements.map(each => each.event.type),
+    announcements.map(each => each.event.version),
+    rows.map(row => row.subject),
+    announcements.map(each => each.sequence),
+    rows.map(row => row.text),
+    announcements.map(each => each.traceparent ?? tx.traceparent ?? null)
+  ])
+  tx.afterCommit(announced)
+}

@@ -1,0 +1,67 @@
+/**
+ * The outlet that feeds the broker: follows the event log with a cursor of its own, so that a broker that is away stops only
+ * this cursor. The cursor moves after the broker has accepted: a crash repeats messages, and never leaves one out.
+ */
+import { type Broker, MessagesRefused } from '#broker/broker.ts'
+import { toMessage } from './cloudevents.ts'
+import type { Database, Session } from './database.ts'
+import { type LoggedEvent, readEventLog } from './event-log.ts'
+import { exclusively } from './exclusive.ts'
+import type { Log } from './log.ts'
+import type { Wakeup } from './wakeup.ts'
+
+const OUTLET = 'broker'
+const BATCH = 500
+const POLL_MS = 1000
+
+export function startBrokerOutlet(options: {
+  database: Database
+  broker: Broker
+  source: string
+  eventLog: Wakeup
+  log: Log
+  published?: (events: readonly LoggedEvent[]) => void
+}): AsyncDisposable {
+  const { database, broker, source, eventLog, log } = options
+  return exclusively(
+    database,
+    `outlet ${OUTLET}`,
+    async (session, signal) => {
+      using follower = await eventLog.follow(session)
+      await session.query('insert into outlets (name) values ($1) on conflict do nothing', [OUTLET])
+      const [cursor] = await session.query<{ position: number }>('select position from outlets where name = $1', [OUTLET])
+      let position = cursor!.position
+      while (!signal.aborted) {
+        const events = await readEventLog(session, position, BATCH)
+        if (events.length > 0) {
+          await publish(session, events)
+          position = events.at(-1)!.position
+          await session.query('update outlets set position = $2, updated_at = now() where name = $1', [OUTLET, position])
+          options.published?.(events)
+        }
+        if (events.length < BATCH) await follower.next(POLL_MS, signal)
+      }
+    },
+    log
+  )
+
+  /** What the broker will never take is set aside with its reason; anything else throws, and the batch is tried again. */
+  async function publish(session: Session, events: readonly LoggedEvent[]): Promise<void> {
+    try {
+      await broker.publish(events.map(event => toMessage(event, source)))
+    } catch (error) {
+      if (!(error instanceof MessagesRefused)) throw error
+      const refused = events.filter(event => error.messageIds.includes(event.event_id))
+      for (const event of refused) {
+        await session.query(
+          'insert into quarantined_events (outlet, position, event_id, key, reason) values ($1, $2, $3, $4, $5) on conflict do nothing',
+          [OUTLET, event.position, event.event_id, event.key, error.message]
+        )
+      }
+      log.error(
+        { unit: 'outlet', refused: refused.map(event => event.event_id), error: error.message },
+        'the broker refuses events for good'
+      )
+    }
+  }
+}

@@ -1,0 +1,46 @@
+/** The contracts as a service serves them: OpenAPI, AsyncAPI, event schemas, problem types, and a page that shows the API. */
+import swagger from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
+import type { FastifyInstance } from 'fastify'
+import { asyncApi } from '#contracts/asyncapi.ts'
+import { events } from '#contracts/catalogue.ts'
+import type { Api } from '#contracts/define.ts'
+import { acceptedEvent, publishedEvent } from '#contracts/envelope.ts'
+import { openApi } from '#contracts/openapi.ts'
+import { Problem, type ProblemCode, problems } from '#contracts/problems.ts'
+
+export function addContracts(app: FastifyInstance, api: Api, baseUrl: string): void {
+  const document = openApi(api)
+  addDocument(app, document)
+  if (api.service !== 'product') return
+  const asyncDocument = JSON.stringify(asyncApi())
+  app.get('/asyncapi.json', async (_request, reply) => reply.type('application/json').send(asyncDocument))
+  app.get('/problems/:code', async request => problemType((request.params as { code: string }).code, baseUrl))
+  app.get('/schemas/events/:type/:version', async request => {
+    const { type, version } = request.params as { type: string; version: string }
+    const event = events.find(event => event.type === type && String(event.version) === version)
+    if (!event) throw new Problem('not-found', 'There is no such event')
+    return event.topic === 'product.events' ? publishedEvent(event) : acceptedEvent(event)
+  })
+}
+
+/** Serves an OpenAPI document at /openapi.json, and as a page at /docs that needs nothing from elsewhere. */
+export function addDocument(app: FastifyInstance, document: object): void {
+  const text = JSON.stringify(document)
+  app.get('/openapi.json', async (_request, reply) => reply.type('application/json').send(text))
+  app.register(swagger, { mode: 'static', specification: { document: document as never } })
+  app.register(swaggerUi, { routePrefix: '/docs', uiConfig: { docExpansion: 'none' }, staticCSP: true })
+}
+
+function problemType(code: string, baseUrl: string): object {
+  if (!Object.hasOwn(problems, code)) throw new Problem('not-found', 'There is no such problem type')
+  const { status, title, retry } = problems[code as ProblemCode]
+  return {
+    type: `${baseUrl}/problems/${code}`,
+    code,
+    title,
+    status,
+    retry,
+    advice: retry ? 'The same request can succeed later.' : 'The same request cannot succeed until something else changes.'
+  }
+}

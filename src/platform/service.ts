@@ -1,0 +1,162 @@
+/**
+ * A service as a table of contents: what sets off what. The platform runs it in parts (api, relay, consumers, timers), together in
+ * one process or each in processes of its own.
+ */
+import type { Broker } from '#broker/broker.ts'
+import type { Api } from '#contracts/define.ts'
+import type { Authenticator } from './auth.ts'
+import type { Config } from './config.ts'
+import { consume } from './consume.ts'
+import type { Consumer, Reaction } from './consumer.ts'
+import { openCursors } from './cursor.ts'
+import { type Database, openDatabase } from './database.ts'
+import { openDocuments } from './documents.ts'
+import type { Handler, Handlers } from './handlers.ts'
+import { addHealth } from './health.ts'
+import { type HttpOptions, type HttpServer, serve } from './http.ts'
+import type { Log } from './log.ts'
+import { type Migrating, migrate } from './migrate.ts'
+import { startBrokerOutlet } from './outlet.ts'
+import { startRetries } from './parking.ts'
+import { addContracts } from './published-contracts.ts'
+import { startRelay } from './relay.ts'
+import { publishedEvents } from './telemetry.ts'
+import { startTimers, type Timer } from './timers.ts'
+import { openWakeup, type Wakeup } from './wakeup.ts'
+
+export type Service = Migrating & {
+  api: Api
+  handlers: Record<string, Handler>
+  /** Subscription → what its events cause; the consumer group is `<service>.<subscription>`. */
+  consumers: Readonly<Record<string, readonly Reaction[]>>
+  timers: readonly Timer[]
+  /** More paths beside the API, such as the development issuer's. */
+  extend?: (context: { database: Database; config: Config; baseUrl: string; log: Log }) => Promise<NonNullable<HttpOptions['extend']>>
+}
+
+/** Puts a service together; an operation without a handler is a compile error. */
+export function defineService<A extends Api>(service: Omit<Service, 'api' | 'handlers'> & { api: A; handlers: Handlers<A> }): Service {
+  return service as unknown as Service
+}
+
+/** What all services of a process share. */
+export type Shared = {
+  config: Config
+  log: Log
+  /** Of a user who may create roles and schemas. */
+  databaseUrl: string
+  broker: Broker
+  authenticator: Authenticator
+  /** Where people reach the gateway: `http://localhost:8080`. */
+  baseUrl: string
+}
+
+export type Part = 'api' | 'relay' | 'consumers' | 'timers'
+
+/** A service with its database open; parts are started on it. */
+export interface OpenService extends AsyncDisposable {
+  start(part: Part, at: { port: number }): Promise<AsyncDisposable & { url?: string }>
+}
+
+export async function openService(service: Service, shared: Shared): Promise<OpenService> {
+  const { config, broker } = shared
+  const log = shared.log.child({ service: service.name })
+  const url = await migrate(shared.databaseUrl, service, log)
+  let outbox: Wakeup | undefined
+  const forget = new Set<(id: string) => void>()
+  const source = `/${service.name}-service`
+  const origin = {
+    source,
+    announced: () => outbox?.wake(),
+    changed: (id: string) => {
+      for (const each of forget) each(id)
+    }
+  }
+  const database = openDatabase({ url, schema: service.name, poolSize: config.DATABASE_POOL_SIZE, log, origin })
+  outbox = openWakeup(database, 'outbox')
+  const eventLog = openWakeup(database, 'event log')
+  const consumers = consumersOf(service, database, config, log)
+
+  const parts: Record<Part, (at: { port: number }) => Promise<AsyncDisposable & { url?: string }>> = {
+    api: ({ port }) => startApi({ service, shared, database, consumers, log, port, forget }),
+    async relay() {
+      const stack = new AsyncDisposableStack()
+      const published = (events: readonly { type: string }[]) => {
+        for (const { type } of events) publishedEvents.inc({ service: service.name, type })
+      }
+      stack.use(startBrokerOutlet({ database, broker, source, eventLog, log, published }))
+      stack.use(startRelay({ database, outbox, eventLog, log }))
+      return stack
+    },
+    async consumers() {
+      const stack = new AsyncDisposableStack()
+      for (const consumer of consumers) {
+        stack.use(startRetries(consumer))
+        const topics = [...new Set(consumer.reactions.map(reaction => reaction.event.topic))]
+        const handle = (delivery: Parameters<typeof consume>[1]) => consume(consumer, delivery)
+        stack.use(await broker.subscribe({ group: consumer.name, topics, concurrency: CONCURRENCY, handle }))
+      }
+      return stack
+    },
+    timers: async () => startTimers({ database, timers: service.timers, config, log })
+  }
+  return {
+    start: (part, at) => parts[part](at),
+    [Symbol.asyncDispose]: () => database[Symbol.asyncDispose]()
+  }
+}
+
+/** Deliveries of one consumer in flight, each with a transaction of its own. */
+const CONCURRENCY = 8
+
+function consumersOf(service: Service, database: Database, config: Config, log: Log): Consumer[] {
+  const retryDelaysMs = config.CONSUMER_RETRY_DELAYS_MS.split(',').map(Number)
+  return Object.entries(service.consumers).map(([name, reactions]) => ({
+    name: `${service.name}.${name}`,
+    reactions,
+    database,
+    retryDelaysMs,
+    log
+  }))
+}
+
+async function startApi(options: {
+  service: Service
+  shared: Shared
+  database: Database
+  consumers: readonly Consumer[]
+  log: Log
+  port: number
+  forget: Set<(id: string) => void>
+}): Promise<HttpServer> {
+  const { service, shared, database, consumers, log, port, forget } = options
+  const { config, authenticator, baseUrl } = shared
+  const extend = await service.extend?.({ database, config, baseUrl, log })
+  return serve({
+    api: service.api,
+    edge: {
+      database,
+      consumers,
+      cursors: await openCursors(database),
+      handlers: service.handlers,
+      baseUrl,
+      documents(handler) {
+        const documents = openDocuments(ids => handler.load(database, ids), config.CACHE_BYTES_MAX)
+        forget.add(documents.forget)
+        return documents
+      }
+    },
+    authenticator,
+    log,
+    baseUrl,
+    host: config.HOST,
+    port,
+    inFlightMax: config.REQUESTS_IN_FLIGHT_MAX,
+    shutdownTimeoutMs: config.SHUTDOWN_TIMEOUT_MS,
+    extend(app) {
+      addHealth(app, database)
+      addContracts(app, service.api, baseUrl)
+      extend?.(app)
+    }
+  })
+}
