@@ -1,7 +1,7 @@
 /** Every permission there is, and what it allows. An operation names exactly one; a token carries any number. Default deny. */
 export const scopes = {
-  'catalog:read': 'Read products, variants, prices and categories, and search them',
-  'catalog:write': 'Create, change, archive and delete products, variants and categories; record product views',
+  'catalog:read': 'Read products, variants, prices and categories, search them, and say that one was viewed',
+  'catalog:write': 'Create, change, archive and delete products, variants and categories',
   'prices:write': 'Change prices',
   'inventory:read': 'Read stock, availability, the ledger and reconciliation',
   'inventory:write': 'Adjust stock, set thresholds, manage locations',

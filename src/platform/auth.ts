@@ -1,5 +1,5 @@
 /** Who is calling: a JWT access token (RFC 9068) from the issuer, verified here and never taken from a gateway's header. */
-import { createRemoteJWKSet, errors, jwtVerify } from 'jose'
+import { createRemoteJWKSet, errors, type JWTVerifyGetKey, jwtVerify } from 'jose'
 import { LRUCache } from 'lru-cache'
 import { Problem } from '#contracts/problems.ts'
 
@@ -21,13 +21,15 @@ const algorithms = ['EdDSA', 'ES256', 'PS256', 'RS256']
 
 type Verified = { actor: Actor; expiresAtMs: number }
 
-export function openAuthenticator(options: { issuer: string; audience: string; jwksUrl: string }): Authenticator {
-  const keys = createRemoteJWKSet(new URL(options.jwksUrl), { cooldownDuration: 5000, cacheMaxAge: 600_000 })
+/** `jwksUrl` is asked when the first token comes: in one process the issuer starts beside those who trust it. */
+export function openAuthenticator(options: { issuer: string; audience: string; jwksUrl: () => string }): Authenticator {
+  let keys: JWTVerifyGetKey | undefined
   // Verifying a signature costs as much as answering several requests; a token stays what it is until it expires.
   const verified = new LRUCache<string, Verified>({ max: 10_000 })
 
   async function verify(token: string): Promise<Actor> {
     try {
+      keys ??= createRemoteJWKSet(new URL(options.jwksUrl()), { cooldownDuration: 5000, cacheMaxAge: 600_000 })
       const { payload } = await jwtVerify(token, keys, {
         issuer: options.issuer,
         audience: options.audience,

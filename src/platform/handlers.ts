@@ -37,25 +37,21 @@ export type Handler<Op extends Operation = Operation> =
 export type Handlers<A extends Api> = { [Name in keyof A['operations']]: Handler<A['operations'][Name]> }
 
 /** Answers without a transaction and without idempotency: it changes nothing, or has a transaction of its own. */
-export function read<Op extends Operation>(run: (reading: Reading, input: Input<Op>) => Promise<Output<Op>>): Handler<Op> {
-  return { kind: 'read', run }
+export function read<In, Out>(run: (reading: Reading, input: In) => Promise<Out>) {
+  return { kind: 'read' as const, run }
 }
 
 /** Runs in a transaction that the edge opens and commits, with the idempotency record in it. */
-export function write<Op extends Operation>(run: (tx: Transaction, input: Input<Op>) => Promise<Output<Op>>): Handler<Op> {
-  return { kind: 'write', run }
+export function write<In, Out>(run: (tx: Transaction, input: In) => Promise<Out>) {
+  return { kind: 'write' as const, run }
 }
 
 /** Requests that wait at the same moment share one transaction: see batched.ts. One's refusal is a returned problem. */
-export function batch<Op extends Operation>(
-  run: (tx: Transaction, inputs: readonly Input<Op>[]) => Promise<readonly (Output<Op> | Problem)[]>
-): Handler<Op> {
-  return { kind: 'batch', run }
+export function batch<In, Out>(run: (tx: Transaction, inputs: readonly In[]) => Promise<readonly (Out | Problem)[]>) {
+  return { kind: 'batch' as const, run }
 }
 
 /** Serves stored documents by id, from the cache or from one read that all waiting requests share: see documents.ts. */
-export function document<Op extends Operation>(
-  load: (database: Queryable, ids: readonly string[]) => Promise<StoredDocument[]>
-): Handler<Op> {
-  return { kind: 'document', load }
+export function document(load: (database: Queryable, ids: readonly string[]) => Promise<StoredDocument[]>) {
+  return { kind: 'document' as const, load }
 }

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { closeSync, fstatSync, openSync } from 'node:fs'
-import { open, readFile, readlink, rm } from 'node:fs/promises'
+import { open, readFile, rm, stat } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -31,7 +31,7 @@ export async function ensureServer(place: Placement, options: ServerOptions): Pr
         `PostgreSQL stopped while it started:\n${launched.trim().split('\n').slice(-12).join('\n')}\n(${options.logFile})`
       )
     }
-    wish = 0
+    if (launched.includes('could not bind')) wish = 0
   }
 }
 
@@ -125,8 +125,9 @@ async function readPidFile(cluster: string): Promise<(PostgresServer & { status:
 /** A postmaster's working directory is its cluster. Where that cannot be seen, the answer on its port has to do. */
 async function worksIn(pid: number, cluster: string): Promise<boolean> {
   if (process.platform !== 'linux') return true
-  return readlink(`/proc/${pid}/cwd`).then(
-    folder => folder === cluster,
+  // By device and inode, which hold across mount namespaces, where a path may read differently.
+  return Promise.all([stat(`/proc/${pid}/cwd`), stat(cluster)]).then(
+    ([folder, wanted]) => folder.dev === wanted.dev && folder.ino === wanted.ino,
     error => error.code !== 'ENOENT'
   )
 }

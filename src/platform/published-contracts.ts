@@ -5,7 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import { asyncApi } from '#contracts/asyncapi.ts'
 import { events } from '#contracts/catalogue.ts'
 import type { Api } from '#contracts/define.ts'
-import { acceptedEvent, publishedEvent } from '#contracts/envelope.ts'
+import { eventSchema } from '#contracts/event-schema.ts'
 import { openApi } from '#contracts/openapi.ts'
 import { Problem, type ProblemCode, problems } from '#contracts/problems.ts'
 
@@ -20,7 +20,7 @@ export function addContracts(app: FastifyInstance, api: Api, baseUrl: string): v
     const { type, version } = request.params as { type: string; version: string }
     const event = events.find(event => event.type === type && String(event.version) === version)
     if (!event) throw new Problem('not-found', 'There is no such event')
-    return event.topic === 'product.events' ? publishedEvent(event) : acceptedEvent(event)
+    return eventSchema(event)
   })
 }
 

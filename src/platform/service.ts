@@ -24,18 +24,27 @@ import { publishedEvents } from './telemetry.ts'
 import { startTimers, type Timer } from './timers.ts'
 import { openWakeup, type Wakeup } from './wakeup.ts'
 
+export type Consumers = Readonly<Record<string, readonly Reaction[]>>
+
 export type Service = Migrating & {
   api: Api
   handlers: Record<string, Handler>
   /** Subscription → what its events cause; the consumer group is `<service>.<subscription>`. */
-  consumers: Readonly<Record<string, readonly Reaction[]>>
+  consumers: Consumers | ((config: Config) => Consumers)
   timers: readonly Timer[]
   /** More paths beside the API, such as the development issuer's. */
-  extend?: (context: { database: Database; config: Config; baseUrl: string; log: Log }) => Promise<NonNullable<HttpOptions['extend']>>
+  extend?: (context: {
+    database: Database
+    config: Config
+    baseUrl: string
+    log: Log
+  }) => Promise<NonNullable<HttpOptions['extend']>>
 }
 
 /** Puts a service together; an operation without a handler is a compile error. */
-export function defineService<A extends Api>(service: Omit<Service, 'api' | 'handlers'> & { api: A; handlers: Handlers<A> }): Service {
+export function defineService<A extends Api>(
+  service: Omit<Service, 'api' | 'handlers'> & { api: A; handlers: Handlers<A> }
+): Service {
   return service as unknown as Service
 }
 
@@ -111,7 +120,8 @@ const CONCURRENCY = 8
 
 function consumersOf(service: Service, database: Database, config: Config, log: Log): Consumer[] {
   const retryDelaysMs = config.CONSUMER_RETRY_DELAYS_MS.split(',').map(Number)
-  return Object.entries(service.consumers).map(([name, reactions]) => ({
+  const consumers = typeof service.consumers === 'function' ? service.consumers(config) : service.consumers
+  return Object.entries(consumers).map(([name, reactions]) => ({
     name: `${service.name}.${name}`,
     reactions,
     database,

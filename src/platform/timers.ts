@@ -48,7 +48,9 @@ const housekeeping: readonly Timer[] = [
   every(
     'dropOldPartitions',
     () => HOUR_MS,
-    async (database, config) => ({ done: (await database.transact(tx => dropOldPartitions(tx, config.EVENT_LOG_RETENTION_DAYS))).length })
+    async (database, config) => ({
+      done: (await database.transact(tx => dropOldPartitions(tx, config.EVENT_LOG_RETENTION_DAYS))).length
+    })
   )
 ]
 

@@ -101,7 +101,16 @@ export const Availability = Type.Object(
 export type Availability = Static<typeof Availability>
 
 export const AdjustmentReason = Type.Union(
-  ['received', 'returned', 'damaged', 'lost', 'found', 'counted', 'correction', 'other'].map(reason => Type.Literal(reason)),
+  [
+    Type.Literal('received'),
+    Type.Literal('returned'),
+    Type.Literal('damaged'),
+    Type.Literal('lost'),
+    Type.Literal('found'),
+    Type.Literal('counted'),
+    Type.Literal('correction'),
+    Type.Literal('other')
+  ],
   { description: 'Why the count changes' }
 )
 

@@ -1,6 +1,6 @@
 /** JSON Merge Patch (RFC 7396): null removes a member, objects merge, anything else replaces. The target is left as it is. */
 export function mergePatch<Target extends object>(target: Target, patch: object): Target {
-  const merged: Record<string, unknown> = { ...target }
+  const merged = { ...target } as Record<string, unknown>
   for (const [name, value] of Object.entries(patch)) {
     if (value === null) delete merged[name]
     else if (isObject(value)) merged[name] = mergePatch(isObject(merged[name]) ? merged[name] : {}, value)

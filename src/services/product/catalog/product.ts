@@ -77,8 +77,11 @@ function settled(product: Product): Product {
 
 function withUsedOptions({ options, variants }: Product): Product['options'] {
   const valuesOf = new Map<string, Set<string>>()
-  const add = (name: string, values: readonly string[]) =>
-    valuesOf.set(name, new Set([...(valuesOf.get(name) ?? []), ...values]))
+  const add = (name: string, values: readonly string[]) => {
+    const known = valuesOf.get(name) ?? new Set()
+    for (const value of values) known.add(value)
+    valuesOf.set(name, known)
+  }
   for (const { name, values } of options) add(name, values)
   for (const variant of variants) for (const [name, value] of Object.entries(variant.options)) add(name, [value])
   return [...valuesOf].map(([name, values]) => ({ name, values: [...values] }))

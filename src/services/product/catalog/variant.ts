@@ -1,5 +1,6 @@
 /** A variant: what can be bought of a product, told from its siblings by the values of its options. */
-import type { CreateVariant, UpdateVariant, Variant } from '#contracts/resources/product.ts'
+import { Problem } from '#contracts/problems.ts'
+import type { CreateVariant, Product, UpdateVariant, Variant } from '#contracts/resources/product.ts'
 import { pricesOf } from '../pricing/price.ts'
 import { mergePatch } from './merge-patch.ts'
 
@@ -33,4 +34,11 @@ export function optionsKeyOf({ options }: Pick<Variant, 'options'>): string {
 export function openingStockOf({ productId, variantId }: Variant, { inventory = {} }: Pick<CreateVariant, 'inventory'>) {
   const { onHand = 0, lowStockThreshold = null, tracked = true } = inventory
   return { productId, variantId, onHand, lowStockThreshold, tracked }
+}
+
+/** The variant of a product that has this id. Throws `not-found`. */
+export function variantIn({ variants }: Product, variantId: string): Variant {
+  const variant = variants.find(each => each.variantId === variantId)
+  if (!variant) throw new Problem('not-found')
+  return variant
 }

@@ -33,7 +33,8 @@ create table variants (
   product_id uuid not null references products on delete cascade,
   sku text collate "C" not null unique,
   status text not null check (status in ('active', 'archived')),
-  options_key text not null,
+  -- A digest of the values of its options.
+  options_key bytea not null,
   unique (product_id, options_key)
 );
 
@@ -60,9 +61,9 @@ create table price_changes (
 );
 create index price_changes_variant_id on price_changes (variant_id, price_change_id);
 
-create function refuse_change() returns trigger language plpgsql as $$
+create function keep_price_history() returns trigger language plpgsql as $$
 begin
-  raise exception '% is append-only', tg_table_name;
+  raise exception 'the price history is append-only: % is refused', tg_op;
 end $$;
-create trigger append_only before update or delete or truncate on price_changes
-  for each statement execute function refuse_change();
+create trigger price_changes_append_only before update or delete or truncate on price_changes
+  for each statement execute function keep_price_history();

@@ -1,6 +1,8 @@
 /** Prices of a variant: at most one per currency, amounts with exactly the currency's decimals, sorted by currency. */
 import type { Static } from 'typebox'
 import { fromMinor, type Money, toMinor } from '#contracts/resources/money.ts'
+import type { VariantPrices } from '#contracts/resources/price.ts'
+import type { Variant } from '#contracts/resources/product.ts'
 
 export type Price = Static<typeof Money>
 
@@ -20,4 +22,9 @@ export function differencesOf(before: readonly Price[], after: readonly Price[])
     .sort()
     .map(currency => ({ currency, oldAmount: old.get(currency) ?? null, newAmount: now.get(currency) ?? null }))
     .filter(({ oldAmount, newAmount }) => oldAmount !== newAmount)
+}
+
+/** The prices of a variant as a resource of their own; its version is the variant's. */
+export function variantPricesOf({ productId, variantId, prices, version }: Variant): VariantPrices {
+  return { productId, variantId, prices, version }
 }

@@ -1,0 +1,92 @@
+/** Calls to an API over HTTP, and the only door to the HTTP client library: keep-alive, deadline, retries that are safe. */
+import { randomUUID } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Pool } from 'undici'
+
+export type HttpReply<Body = unknown> = { status: number; headers: Record<string, string | string[] | undefined>; body: Body }
+
+export type CallOptions = { body?: unknown; headers?: Record<string, string>; idempotencyKey?: string }
+
+export interface HttpClient extends AsyncDisposable {
+  /** Sends one request, retried while the service is away or overloaded; a POST carries an Idempotency-Key, so that this is safe. */
+  call<Body>(method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, options?: CallOptions): Promise<HttpReply<Body>>
+}
+
+export type Credentials = { tokenUrl: string; clientId: string; clientSecret: string }
+
+const TIMEOUT_MS = 30_000
+const TRIES = 8
+
+/** Opens a client for one origin, `http://localhost:8080`. With credentials it fetches and renews its own access token. */
+export function openHttpClient(options: {
+  url: string
+  credentials?: Credentials
+  connections?: number
+  tries?: number
+}): HttpClient {
+  const pool = new Pool(options.url, {
+    connections: options.connections ?? 32,
+    headersTimeout: TIMEOUT_MS,
+    bodyTimeout: TIMEOUT_MS
+  })
+  const tries = options.tries ?? TRIES
+  let token: { value: string; renewAt: number } | undefined
+
+  async function authorization(): Promise<Record<string, string>> {
+    if (!options.credentials) return {}
+    if (!token || Date.now() > token.renewAt) token = await fetchToken(options.credentials)
+    return { authorization: `Bearer ${token.value}` }
+  }
+
+  async function once<Body>(
+    method: string,
+    path: string,
+    body: string | undefined,
+    headers: Record<string, string>
+  ): Promise<HttpReply<Body>> {
+    const reply = await pool.request({
+      method: method as 'GET',
+      path,
+      headers: { ...(await authorization()), ...headers, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+      ...(body === undefined ? {} : { body })
+    })
+    const text = await reply.body.text()
+    return { status: reply.statusCode, headers: reply.headers, body: (text === '' ? undefined : JSON.parse(text)) as Body }
+  }
+
+  return {
+    async call(method, path, { body, headers = {}, idempotencyKey } = {}) {
+      const text = body === undefined ? undefined : JSON.stringify(body)
+      const key = method === 'GET' ? {} : { 'idempotency-key': idempotencyKey ?? randomUUID() }
+      for (let attempt = 1; ; attempt++) {
+        try {
+          const reply = await once<never>(method, path, text, { ...key, ...headers })
+          if (!isTransient(reply) || attempt === tries) return reply
+        } catch (error) {
+          if (attempt === tries) throw error
+        }
+        await delay(Math.random() * Math.min(2000, 50 * 2 ** attempt))
+      }
+    },
+    [Symbol.asyncDispose]: () => pool.close()
+  }
+}
+
+/** An answer that says "not now", including a request with the same key that is still being processed. */
+function isTransient({ status, body }: HttpReply): boolean {
+  if (status === 409) return (body as { code?: string } | undefined)?.code === 'idempotency-in-flight'
+  return status === 429 || status === 502 || status === 503 || status === 504
+}
+
+const RENEW_BEFORE_MS = 30_000
+
+async function fetchToken({ tokenUrl, clientId, clientSecret }: Credentials): Promise<{ value: string; renewAt: number }> {
+  const reply = await fetch(tokenUrl, {
+    method: 'POST',
+    headers: { authorization: `Basic ${Buffer.from(`${clientId}:${clientSecret}`).toString('base64')}` },
+    body: new URLSearchParams({ grant_type: 'client_credentials' })
+  })
+  if (!reply.ok) throw new Error(`${tokenUrl} answered ${reply.status}: no token for ${clientId}`)
+  const { access_token, expires_in } = (await reply.json()) as { access_token: string; expires_in: number }
+  return { value: access_token, renewAt: Date.now() + expires_in * 1000 - RENEW_BEFORE_MS }
+}

@@ -1,0 +1,25 @@
+import { CategoryDeleted } from '#contracts/events/product-events.ts'
+import type { catalogOperations } from '#contracts/http/product-catalog.ts'
+import { Problem } from '#contracts/problems.ts'
+import { type Transaction, violated } from '#platform/database.ts'
+import { checkVersion } from '#platform/etag.ts'
+import type { Input } from '#platform/handlers.ts'
+import { announce } from '#platform/outbox.ts'
+import { lockCategory } from './category-rows.ts'
+
+/** Deletes a category that has no subcategories and no products. */
+export async function deleteCategory(
+  tx: Transaction,
+  { params: { categoryId }, expected }: Input<typeof catalogOperations.deleteCategory>
+): Promise<undefined> {
+  const { slug, version } = await lockCategory(tx, categoryId)
+  checkVersion(expected, version)
+  try {
+    await tx.query('delete from categories where category_id = $1 and version = $2', [categoryId, version])
+  } catch (error) {
+    if (violated(error) === undefined) throw error
+    const what = violated(error) === 'categories_parent_id_fkey' ? 'subcategories' : 'products'
+    throw new Problem('category-in-use', `The category still has ${what}`, { categoryId })
+  }
+  await announce(tx, CategoryDeleted, { categoryId, slug }, version + 1)
+}

@@ -1,0 +1,22 @@
+import type { catalogOperations } from '#contracts/http/product-catalog.ts'
+import type { Transaction } from '#platform/database.ts'
+import { checkVersion } from '#platform/etag.ts'
+import type { Input } from '#platform/handlers.ts'
+import { announceAll } from '#platform/outbox.ts'
+import { closeStock } from '../inventory/close-stock.ts'
+import { lockProduct } from './lock-product.ts'
+import { checkDeletable } from './product.ts'
+import { farewellsOf } from './product-announcements.ts'
+
+/** Deletes a product that is not sold, with its variants; its slug, external id and SKUs are free again. */
+export async function deleteProduct(tx: Transaction, input: Input<typeof catalogOperations.deleteProduct>): Promise<undefined> {
+  const { productId } = input.params
+  const { product, sequence } = await lockProduct(tx, productId)
+  checkVersion(input.expected, product.version)
+  checkDeletable(product)
+  const variantIds = product.variants.map(variant => variant.variantId)
+  await closeStock(tx, variantIds, input.actor.subject)
+  await tx.query('delete from products where product_id = $1', [productId])
+  await announceAll(tx, farewellsOf(product, sequence))
+  tx.afterCommit(() => tx.origin.changed(productId))
+}

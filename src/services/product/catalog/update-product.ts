@@ -1,0 +1,15 @@
+import type { catalogOperations } from '#contracts/http/product-catalog.ts'
+import type { Product } from '#contracts/resources/product.ts'
+import type { Transaction } from '#platform/database.ts'
+import { checkVersion } from '#platform/etag.ts'
+import type { Input } from '#platform/handlers.ts'
+import { lockProduct } from './lock-product.ts'
+import { patchedProduct } from './product.ts'
+import { storeProduct } from './store-product.ts'
+
+/** Changes a product; its slug stays when the title changes. */
+export async function updateProduct(tx: Transaction, input: Input<typeof catalogOperations.updateProduct>): Promise<Product> {
+  const locked = await lockProduct(tx, input.params.productId)
+  checkVersion(input.expected, locked.product.version)
+  return storeProduct(tx, locked, patchedProduct(locked.product, input.body), input.actor.subject)
+}

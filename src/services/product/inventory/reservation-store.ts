@@ -1,0 +1,163 @@
+/** Reservations in the database. */
+import { Problem } from '#contracts/problems.ts'
+import type { Queryable, Row, Transaction } from '#platform/database.ts'
+import type { Item, Line, Status, StoredReservation } from './reservation.ts'
+
+type ReservationRow = Row & {
+  reservation_id: string
+  order_id: string
+  user_id: string | null
+  status: Status
+  ordered: boolean
+  confirmed: boolean
+  cancelled: boolean
+  completed: boolean
+  restocked: boolean
+  items: Item[]
+  expires_at: string | null
+  lapsed: boolean
+  reason: string | null
+  version: number
+  sequence: number
+  created_at: string
+  updated_at: string
+}
+
+const columns = `reservation_id, order_id, user_id, status, ordered, confirmed, cancelled, completed, restocked, items, expires_at,
+  coalesce(status = 'reserved' and expires_at <= now(), false) as lapsed, reason, version, sequence, created_at, updated_at`
+
+/** Reads reservations by a condition of our own on `reservations`, such as `where order_id = $1`. */
+export async function readReservations(
+  database: Queryable,
+  condition: string,
+  values: readonly unknown[]
+): Promise<StoredReservation[]> {
+  const rows = await database.query<ReservationRow>(`select ${columns} from reservations ${condition}`, values)
+  return rows.map(row => ({
+    reservationId: row.reservation_id,
+    orderId: row.order_id,
+    userId: row.user_id,
+    status: row.status,
+    ordered: row.ordered,
+    confirmed: row.confirmed,
+    cancelled: row.cancelled,
+    completed: row.completed,
+    restocked: row.restocked,
+    items: row.items,
+    expiresAt: row.expires_at,
+    lapsed: row.lapsed,
+    reason: row.reason,
+    version: row.version,
+    sequence: row.sequence,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at
+  }))
+}
+
+/** What is known of orders, locked until the transaction ends, and the time by the database's clock. */
+export type LockedOrders = { known: Map<string, StoredReservation>; now: Date }
+
+/** Locks orders in one order, whether or not they have a reservation yet; then reads their reservations. */
+export async function lockOrders(tx: Transaction, orderIds: readonly string[]): Promise<LockedOrders> {
+  // One round trip; the later statements begin when the locks are held, so they see what their last holders committed.
+  const [, reservations, clock] = await Promise.all([
+    tx.query(
+      `select pg_advisory_xact_lock(hash) from (
+         select distinct hashtextextended('order ' || order_id, 3) as hash from unnest($1::text[]) as o (order_id) order by hash
+       ) hashes`,
+      [orderIds]
+    ),
+    readReservations(tx, 'where order_id = any($1::text[]) order by reservation_id for update', [orderIds]),
+    tx.query<{ now: string }>('select now()')
+  ])
+  return { known: new Map(reservations.map(reservation => [reservation.orderId, reservation])), now: new Date(clock[0]!.now) }
+}
+
+/** Locks one reservation by its id: its order first, as everywhere. Throws `not-found`. */
+export async function lockReservation(
+  tx: Transaction,
+  reservationId: string
+): Promise<{ reservation: StoredReservation; now: Date }> {
+  const [found] = await tx.query<{ order_id: string }>('select order_id from reservations where reservation_id = $1', [
+    reservationId
+  ])
+  if (!found) throw new Problem('not-found', 'There is no such reservation')
+  const { known, now } = await lockOrders(tx, [found.order_id])
+  return { reservation: known.get(found.order_id)!, now }
+}
+
+/** Where units are held. */
+export async function readLines(database: Queryable, reservationIds: readonly string[]): Promise<Line[]> {
+  if (reservationIds.length === 0) return []
+  const rows = await database.query<{ reservation_id: string; variant_id: string; location_id: string; quantity: number }>(
+    `select reservation_id, variant_id, location_id, quantity from reservation_lines where reservation_id = any($1::uuid[])
+     order by reservation_id, variant_id, location_id`,
+    [reservationIds]
+  )
+  return rows.map(row => ({
+    reservationId: row.reservation_id,
+    variantId: row.variant_id,
+    locationId: row.location_id,
+    quantity: row.quantity
+  }))
+}
+
+/** Stores new reservations and new states of known ones, and the lines of those that hold something new. */
+export async function storeReservations(
+  tx: Transaction,
+  reservations: readonly StoredReservation[],
+  lines: readonly Line[]
+): Promise<void> {
+  if (reservations.length === 0) return
+  await Promise.all([
+    tx.query(upsert, [
+      reservations.map(each => each.reservationId),
+      reservations.map(each => each.orderId),
+      reservations.map(each => each.userId),
+      reservations.map(each => each.status),
+      reservations.map(each => each.ordered),
+      reservations.map(each => each.confirmed),
+      reservations.map(each => each.cancelled),
+      reservations.map(each => each.completed),
+      reservations.map(each => each.restocked),
+      reservations.map(each => JSON.stringify(each.items)),
+      reservations.map(each => each.expiresAt),
+      reservations.map(each => each.reason),
+      reservations.map(each => each.version),
+      reservations.map(each => each.sequence),
+      reservations.map(each => each.createdAt),
+      reservations.map(each => each.updatedAt)
+    ]),
+    ...(lines.length === 0 ? [] : [replaceLines(tx, lines)])
+  ])
+}
+
+const upsert = `insert into reservations (reservation_id, order_id, user_id, status, ordered, confirmed, cancelled, completed, restocked,
+    items, expires_at, reason, version, sequence, created_at, updated_at)
+  select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::boolean[], $7::boolean[], $8::boolean[], $9::boolean[],
+    $10::jsonb[], $11::timestamptz[], $12::text[], $13::integer[], $14::bigint[], $15::timestamptz[], $16::timestamptz[])
+  on conflict (reservation_id) do update set user_id = excluded.user_id, status = excluded.status, ordered = excluded.ordered,
+    confirmed = excluded.confirmed, cancelled = excluded.cancelled, completed = excluded.completed, restocked = excluded.restocked,
+    items = excluded.items, expires_at = excluded.expires_at, reason = excluded.reason, version = excluded.version,
+    sequence = excluded.sequence, updated_at = excluded.updated_at`
+
+/** A hold that is made again after it was lost may stand elsewhere: its former lines go. */
+async function replaceLines(tx: Transaction, lines: readonly Line[]): Promise<void> {
+  await tx.query(
+    `with held as (
+       select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[]) as l (reservation_id, variant_id, location_id, quantity)
+     ), former as (
+       delete from reservation_lines f where f.reservation_id = any($1) and not exists (
+         select from held h where (h.reservation_id, h.variant_id, h.location_id) = (f.reservation_id, f.variant_id, f.location_id)
+       )
+     )
+     insert into reservation_lines select * from held
+     on conflict (reservation_id, variant_id, location_id) do update set quantity = excluded.quantity`,
+    [
+      lines.map(line => line.reservationId),
+      lines.map(line => line.variantId),
+      lines.map(line => line.locationId),
+      lines.map(line => line.quantity)
+    ]
+  )
+}

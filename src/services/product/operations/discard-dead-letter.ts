@@ -1,0 +1,12 @@
+import type { operationsOperations } from '#contracts/http/product-operations.ts'
+import type { DeadLetter } from '#contracts/resources/dead-letter.ts'
+import type { Transaction } from '#platform/database.ts'
+import { discardDeadLetter as discard } from '#platform/dead-letters.ts'
+import type { Input } from '#platform/handlers.ts'
+
+export function discardDeadLetter(
+  tx: Transaction,
+  { params, body, actor }: Input<typeof operationsOperations.discardDeadLetter>
+): Promise<DeadLetter> {
+  return discard(tx, params.deadLetterId, actor.subject, body.note ?? null)
+}

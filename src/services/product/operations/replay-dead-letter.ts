@@ -1,0 +1,12 @@
+import type { operationsOperations } from '#contracts/http/product-operations.ts'
+import type { DeadLetter } from '#contracts/resources/dead-letter.ts'
+import { replayDeadLetter as replay } from '#platform/dead-letters.ts'
+import type { Input, Reading } from '#platform/handlers.ts'
+
+/** Has a transaction of its own, since a replay that fails keeps its new error. */
+export function replayDeadLetter(
+  { database, consumers }: Reading,
+  { params, actor }: Input<typeof operationsOperations.replayDeadLetter>
+): Promise<DeadLetter> {
+  return replay(database, consumers, params.deadLetterId, actor.subject)
+}

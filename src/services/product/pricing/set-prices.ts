@@ -1,0 +1,19 @@
+import type { catalogOperations } from '#contracts/http/product-catalog.ts'
+import type { VariantPrices } from '#contracts/resources/price.ts'
+import type { Transaction } from '#platform/database.ts'
+import { checkVersion } from '#platform/etag.ts'
+import type { Input } from '#platform/handlers.ts'
+import { lockProductOf } from '../catalog/lock-product.ts'
+import { withVariant } from '../catalog/product.ts'
+import { storeProduct } from '../catalog/store-product.ts'
+import { variantIn } from '../catalog/variant.ts'
+import { pricesOf, variantPricesOf } from './price.ts'
+
+/** Replaces the prices of a variant; each currency in which they differ is announced and remembered. */
+export async function setPrices(tx: Transaction, input: Input<typeof catalogOperations.setPrices>): Promise<VariantPrices> {
+  const { variantId } = input.params
+  const { variant, ...locked } = await lockProductOf(tx, variantId)
+  checkVersion(input.expected, variant.version)
+  const after = withVariant(locked.product, { ...variant, prices: pricesOf(input.body.prices) })
+  return variantPricesOf(variantIn(await storeProduct(tx, locked, after, input.actor.subject), variantId))
+}

@@ -1,0 +1,112 @@
+/** The Product Service: everything that it does, and what sets it off. */
+import { OrderCancelled, OrderCompleted, OrderConfirmed, OrderCreated } from '#contracts/events/order-events.ts'
+import { productApi } from '#contracts/http/product-api.ts'
+import { on } from '#platform/consumer.ts'
+import { batch, document, read, write } from '#platform/handlers.ts'
+import { defineService } from '#platform/service.ts'
+import { every } from '#platform/timers.ts'
+import { archiveProduct } from './catalog/archive-product.ts'
+import { createCategory } from './catalog/create-category.ts'
+import { createProduct } from './catalog/create-product.ts'
+import { createVariant } from './catalog/create-variant.ts'
+import { deleteCategory } from './catalog/delete-category.ts'
+import { deleteProduct } from './catalog/delete-product.ts'
+import { deleteVariant } from './catalog/delete-variant.ts'
+import { getCategory } from './catalog/get-category.ts'
+import { loadProducts } from './catalog/load-products.ts'
+import { getVariant } from './catalog/get-variant.ts'
+import { listCategories } from './catalog/list-categories.ts'
+import { listProducts } from './catalog/list-products.ts'
+import { recordProductView } from './catalog/record-product-view.ts'
+import { updateCategory } from './catalog/update-category.ts'
+import { updateProduct } from './catalog/update-product.ts'
+import { updateVariant } from './catalog/update-variant.ts'
+import { checkAvailability } from './inventory/check-availability.ts'
+import { commitReservation } from './inventory/commit-reservation.ts'
+import { confirmReservation } from './inventory/confirm-reservation.ts'
+import { createAdjustments } from './inventory/create-adjustments.ts'
+import { createLocation } from './inventory/create-location.ts'
+import { createReservation } from './inventory/create-reservation.ts'
+import { expireReservations } from './inventory/expire-reservations.ts'
+import { extendReservation } from './inventory/extend-reservation.ts'
+import { getInventory } from './inventory/get-inventory.ts'
+import { getLocation } from './inventory/get-location.ts'
+import { getReconciliation } from './inventory/get-reconciliation.ts'
+import { getReservation } from './inventory/get-reservation.ts'
+import { listLedger } from './inventory/list-ledger.ts'
+import { listLocations } from './inventory/list-locations.ts'
+import { listReservations } from './inventory/list-reservations.ts'
+import { commitForOrder, confirmForOrder, releaseForOrder, reserveForOrder } from './inventory/react-to-orders.ts'
+import { releaseReservation } from './inventory/release-reservation.ts'
+import { updateInventory } from './inventory/update-inventory.ts'
+import { updateLocation } from './inventory/update-location.ts'
+import { discardDeadLetter } from './operations/discard-dead-letter.ts'
+import { getDeadLetter } from './operations/get-dead-letter.ts'
+import { listDeadLetters } from './operations/list-dead-letters.ts'
+import { replayDeadLetter } from './operations/replay-dead-letter.ts'
+import { getPrices } from './pricing/get-prices.ts'
+import { listPriceHistory } from './pricing/list-price-history.ts'
+import { setPrices } from './pricing/set-prices.ts'
+
+export const productService = defineService({
+  name: 'product',
+  api: productApi,
+  migrations: new URL('./migrations/', import.meta.url),
+
+  handlers: {
+    listProducts: read(listProducts),
+    createProduct: write(createProduct),
+    getProduct: document(loadProducts),
+    updateProduct: write(updateProduct),
+    deleteProduct: write(deleteProduct),
+    archiveProduct: write(archiveProduct),
+    recordProductView: write(recordProductView),
+    createVariant: write(createVariant),
+    getVariant: read(getVariant),
+    updateVariant: write(updateVariant),
+    deleteVariant: write(deleteVariant),
+    getPrices: read(getPrices),
+    setPrices: write(setPrices),
+    listPriceHistory: read(listPriceHistory),
+    listCategories: read(listCategories),
+    createCategory: write(createCategory),
+    getCategory: read(getCategory),
+    updateCategory: write(updateCategory),
+    deleteCategory: write(deleteCategory),
+
+    listLocations: read(listLocations),
+    createLocation: write(createLocation),
+    getLocation: read(getLocation),
+    updateLocation: write(updateLocation),
+    getInventory: read(getInventory),
+    updateInventory: write(updateInventory),
+    checkAvailability: read(checkAvailability),
+    createAdjustments: write(createAdjustments),
+    listLedger: read(listLedger),
+    getReconciliation: read(getReconciliation),
+
+    listReservations: read(listReservations),
+    createReservation: batch(createReservation),
+    getReservation: read(getReservation),
+    confirmReservation: write(confirmReservation),
+    extendReservation: write(extendReservation),
+    commitReservation: write(commitReservation),
+    releaseReservation: write(releaseReservation),
+
+    listDeadLetters: read(listDeadLetters),
+    getDeadLetter: read(getDeadLetter),
+    replayDeadLetter: read(replayDeadLetter),
+    discardDeadLetter: write(discardDeadLetter)
+  },
+
+  consumers: config => ({
+    'order-events': [
+      on(OrderCreated, reserveForOrder(config.EVENT_RESERVATION_TTL_SECONDS ?? null)),
+      on(OrderConfirmed, confirmForOrder),
+      on(OrderCancelled, releaseForOrder),
+      on(OrderCompleted, commitForOrder)
+    ]
+  }),
+
+  timers: [every('expireReservations', config => config.EXPIRY_INTERVAL_MS, expireReservations)]
+})
