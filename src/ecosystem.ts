@@ -1,5 +1,6 @@
 /** Opens what the chosen roles share, starts them, and stops them in reverse. */
 import { type AddressInfo, createServer } from 'node:net'
+import { join } from 'node:path'
 import type { Broker } from '#broker/broker.ts'
 import { faulty } from '#broker/faulty.ts'
 import { openBroker } from '#broker/open.ts'
@@ -25,7 +26,9 @@ export async function startEcosystem(config: Config, roleNames: readonly string[
   const baseUrl = `http://localhost:${port}`
   const databaseUrl =
     config.DATABASE_URL ??
-    stack.use(await startEmbeddedPostgres({ dataDir: config.DATA_DIR, log: text => log.info({ unit: 'postgres' }, text) })).url
+    stack.use(
+      await startEmbeddedPostgres({ dataDir: join(config.DATA_DIR, 'postgres'), log: text => log.info({ unit: 'postgres' }, text) })
+    ).url
   const broker = stack.use(await openChosenBroker(config, databaseUrl, log))
   const urls = configuredUrls(config)
   const authenticator = openAuthenticator({

@@ -44,11 +44,14 @@ export interface Broker extends AsyncDisposable {
   readonly system: 'postgresql' | 'rabbitmq' | 'kafka'
   /**
    * Resolves once the broker has durably accepted every message, in order per key.
-   * Rejects with `MessagesRefused` for messages that it will never accept (the others were accepted), with any other error when
+   * Rejects with `MessagesRefused` for messages that it will never accept (over `limits.ts`; the others were accepted), with any other error when
    * nothing is known: publish the same messages again, consumers deduplicate.
    */
   publish(messages: readonly Message[]): Promise<void>
-  /** Delivers at least once, in order per key, from the first message kept, until disposed; disposing waits for what is in flight. */
+  /**
+   * Delivers at least once, in order per key, from the first message kept, until disposed; disposing waits for what is in flight.
+   * Rejects when the broker is away; once subscribed, it outlives outages and delivers again what was not acknowledged.
+   */
   subscribe(subscription: Subscription): Promise<AsyncDisposable>
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import pg from 'pg'
-import { createTestDatabase } from '/tmp/bpg/support.ts'
+import { createTestDatabase } from '../../test/support/postgres.ts'
 import type { Delivery } from './broker.ts'
 import { names, numbered, range, recording, until } from './conformance-kit.ts'
 import { openPostgresBroker } from './postgres.ts'

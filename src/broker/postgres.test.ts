@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
-import { createTestDatabase } from '/tmp/bpg/support.ts'
+import { createTestDatabase } from '../../test/support/postgres.ts'
 import { type Message, MessagesRefused } from './broker.ts'
 import { conforms } from './conformance.ts'
 import { inOrder, names, numbered, numberOf, range, recording, until } from './conformance-kit.ts'
@@ -136,7 +137,13 @@ describe('PostgreSQL as a broker', () => {
     await sql.query(`CREATE SEQUENCE stores; CREATE FUNCTION count_store() RETURNS trigger LANGUAGE plpgsql AS
       $$ BEGIN PERFORM nextval('public.stores'); RETURN NULL; END $$;
       CREATE TRIGGER count_store AFTER UPDATE ON broker.cursors EXECUTE FUNCTION count_store()`)
-    await using _ = await broker.subscribe(reader)
+    await using _ = await broker.subscribe({
+      ...reader,
+      async handle(delivery) {
+        await delay(1)
+        return reader.handle(delivery)
+      }
+    })
     await broker.publish(numbered(topic, 1_000, n => `${n % 40}`))
     await until('the cursor is at the end', async () => {
       const { rows } = await sql.query('SELECT position FROM broker.cursors WHERE consumer_group = $1', [group])

@@ -22,7 +22,7 @@ export const problems = {
   'external-id-taken': { status: 409, title: 'Another product has this external id', retry: false },
   'code-taken': { status: 409, title: 'Another location has this code', retry: false },
   'duplicate-options': { status: 409, title: 'Another variant of this product has the same options', retry: false },
-  'variant-required': { status: 409, title: 'An active product needs at least one variant', retry: false },
+  'variant-required': { status: 409, title: 'An active product needs at least one active variant', retry: false },
   'illegal-transition': { status: 409, title: 'Its state does not allow this', retry: false },
   'reference-not-found': { status: 409, title: 'Something that the request refers to does not exist', retry: false },
   'category-cycle': { status: 409, title: 'A category cannot be below itself', retry: false },

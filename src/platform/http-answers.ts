@@ -4,7 +4,7 @@ import type { Operation } from '#contracts/define.ts'
 import { Problem, problems } from '#contracts/problems.ts'
 import { batched } from './batched.ts'
 import type { Transaction } from './database.ts'
-import type { Documents } from './documents.ts'
+import type { CachedDocument, Documents } from './documents.ts'
 import { etagOf, noneMatch, readIfMatch } from './etag.ts'
 import type { Handler, Input, Reading } from './handlers.ts'
 import { problemHeaders, toProblemJson } from './http-problems.ts'
@@ -16,6 +16,7 @@ import {
   type StoredReply,
   storeReplies
 } from './idempotency.ts'
+import { traceIdOf } from './trace.ts'
 
 export type Edge = Reading & {
   handlers: Record<string, Handler>
@@ -24,8 +25,8 @@ export type Edge = Reading & {
   baseUrl: string
 }
 
-/** `body` is the valid body; path, query and actor are in the request. */
-export type Answer = (request: FastifyRequest, reply: FastifyReply, body: unknown) => Promise<unknown>
+/** `body` is the valid body; path, query and actor are in the request. Undefined: it is sent already. */
+export type Answer = (request: FastifyRequest, reply: FastifyReply, body: unknown) => Promise<unknown> | undefined
 
 export function answerer(edge: Edge, operationId: string, operation: Operation): Answer {
   const handler = edge.handlers[operationId]
@@ -94,24 +95,31 @@ function send(request: FastifyRequest, reply: FastifyReply, { status, headers, b
     return reply.code(304).send()
   }
   if (body === '') return reply.send()
-  return reply.type(status >= 400 ? 'application/problem+json' : 'application/json; charset=utf-8').send(body)
+  return reply.type(status >= 400 ? 'application/problem+json' : JSON_TYPE).send(body)
 }
 
 function documentAnswer(documents: Documents): Answer {
-  return async (request, reply) => {
+  return (request, reply) => {
     const [id] = Object.values(request.params as Record<string, string>)
-    const found = documents.get(id!)
-    const document = found instanceof Promise ? await found : found
-    if (!document) throw new Problem('not-found')
-    reply.header('etag', document.etag)
-    reply.header('cache-control', 'private, no-cache')
-    if (noneMatch(request.headers['if-none-match'], document.etag)) return reply.code(304).send()
-    return reply.type('application/json; charset=utf-8').send(document.body)
+    const document = documents.get(id!)
+    if (document instanceof Promise) return document.then(found => sendDocument(request, reply, found))
+    sendDocument(request, reply, document)
+    return undefined
   }
 }
 
+function sendDocument(request: FastifyRequest, reply: FastifyReply, document: CachedDocument | undefined): FastifyReply {
+  if (!document) throw new Problem('not-found')
+  reply.header('etag', document.etag)
+  reply.header('cache-control', 'private, no-cache')
+  if (noneMatch(request.headers['if-none-match'], document.etag)) return reply.code(304).send()
+  return reply.header('content-type', JSON_TYPE).send(document.body)
+}
+
+const JSON_TYPE = 'application/json; charset=utf-8'
+
 /** A request to write: what the behaviour gets, and the key under which its reply is kept. */
-type Attempt = { input: Input<Operation>; idempotent: IdempotentRequest | undefined }
+type Attempt = { input: Input<Operation>; idempotent: IdempotentRequest | undefined; instance: string }
 
 function attemptOf(operation: Operation, request: FastifyRequest, body: unknown): Attempt {
   const key = readIdempotencyKey(request.headers['idempotency-key'])
@@ -121,16 +129,17 @@ function attemptOf(operation: Operation, request: FastifyRequest, body: unknown)
     key,
     fingerprint: fingerprintOf(request.method, request.url, body, request.headers['if-match'])
   }
-  return { input: inputOf(request, body), idempotent: idempotent || undefined }
+  return { input: inputOf(request, body), idempotent: idempotent || undefined, instance: request.url.split('?')[0]! }
 }
 
 async function writeOnce(
   tx: Transaction,
   edge: Edge,
   operation: Operation,
-  { idempotent }: Attempt,
+  attempt: Attempt,
   run: (tx: Transaction) => Promise<unknown>
 ): Promise<Reply> {
+  const { idempotent } = attempt
   if (!idempotent) return replyOf(operation, await run(tx))
   const [claimed] = await claimKeys(tx, [idempotent])
   if (claimed instanceof Problem) throw claimed
@@ -142,7 +151,7 @@ async function writeOnce(
   } catch (error) {
     if (!(error instanceof Problem) || error.status !== 409) throw error
     await tx.query('rollback to savepoint behaviour')
-    reply = refusalOf(edge, error)
+    reply = refusalOf(edge, attempt, error)
   }
   await storeReplies(tx, [{ request: idempotent, reply }])
   return reply
@@ -173,7 +182,7 @@ async function writeBatch(
     fresh.map((attempt, index) => {
       const result = results[index]
       if (!(result instanceof Problem)) return [attempt, replyOf(operation, result)]
-      return [attempt, result.status === 409 ? refusalOf(edge, result) : result]
+      return [attempt, result.status === 409 ? refusalOf(edge, attempt, result) : result]
     })
   )
   await storeReplies(
@@ -192,10 +201,10 @@ async function writeBatch(
 }
 
 /** A 409 as a reply that can be kept and replayed. */
-function refusalOf(edge: Edge, problem: Problem): Reply {
+function refusalOf({ baseUrl }: Edge, { input, instance }: Attempt, problem: Problem): Reply {
   return {
     status: problems[problem.code].status,
     headers: problemHeaders(problem),
-    body: JSON.stringify(toProblemJson(problem, { baseUrl: edge.baseUrl }))
+    body: JSON.stringify(toProblemJson(problem, { baseUrl, instance, traceId: input.traceparent && traceIdOf(input.traceparent) }))
   }
 }

@@ -19,7 +19,8 @@ import { checkBody, checkParameters } from './validation.ts'
 declare module 'fastify' {
   interface FastifyRequest {
     actor: Actor
-    traceparent: string
+    readonly traceparent: string
+    ownTraceparent: string | undefined
   }
   interface FastifyContextConfig {
     operationId?: string
@@ -50,13 +51,7 @@ export interface HttpServer extends AsyncDisposable {
 export async function serve(options: HttpOptions): Promise<HttpServer> {
   const { api, authenticator, log, baseUrl } = options
   const app = Fastify(frameworkOptions(baseUrl))
-  const refuse = (request: FastifyRequest, reply: FastifyReply, error: unknown) => {
-    const problem = problemOf(error)
-    if (problem.code === 'internal') log.error({ unit: 'http', url: request.url, err: error }, 'unexpected error')
-    const traceId = request.traceparent ? traceIdOf(request.traceparent) : undefined
-    const body = toProblemJson(problem, { baseUrl, traceId, instance: request.url.split('?')[0] })
-    return reply.code(problem.status).headers(problemHeaders(problem)).send(JSON.stringify(body))
-  }
+  const refuse = refusing(baseUrl, log)
   app.setErrorHandler((error, request, reply) => refuse(request, reply, error))
   app.setNotFoundHandler((request, reply) => refuseUnknown(app, api, request, reply, refuse))
   app.removeAllContentTypeParsers()
@@ -70,7 +65,7 @@ export async function serve(options: HttpOptions): Promise<HttpServer> {
 
   let inFlight = 0
   app.decorateRequest('actor', null as unknown as Actor)
-  app.decorateRequest('traceparent', '')
+  addTraceparent(app)
   app.addHook('onRequest', (request, reply, done) => {
     if (++inFlight > options.inFlightMax)
       return done(new Problem('unavailable', 'Too many requests are in flight', { retryAfterSeconds: 1 }))
@@ -112,7 +107,6 @@ function addRoute(
     exposeHeadRoute: operation.method === 'GET',
     onRequest(request, _reply, done) {
       // Before the body is read: nobody without a token makes us parse anything.
-      request.traceparent = continueTrace(request.headers.traceparent)
       if (operation.scope === null) return done()
       try {
         const actor = authenticator.authenticate(request.headers.authorization)
@@ -122,7 +116,8 @@ function addRoute(
         done(error as Error)
       }
     },
-    async handler(request, reply) {
+    // Not async: what is at hand is sent in this turn of the event loop.
+    handler(request, reply) {
       refuseUnacceptable(request.headers.accept)
       checkPath?.(request.params)
       checkQuery(request.query)
@@ -170,14 +165,31 @@ function refuseUnacceptable(accept: string | undefined): void {
   }
 }
 
+/** Gives requests their `traceparent`. It is made when somebody asks: most reads never do. */
+export function addTraceparent(app: FastifyInstance): void {
+  app.decorateRequest('traceparent', {
+    getter() {
+      this.ownTraceparent ??= continueTrace(this.headers.traceparent)
+      return this.ownTraceparent
+    }
+  })
+  app.decorateRequest('ownTraceparent', undefined)
+}
+
+export type Refuse = (request: FastifyRequest, reply: FastifyReply, error: unknown) => FastifyReply
+
+/** Answers an error as the problem that it means; what is nobody's refusal is logged. */
+export function refusing(baseUrl: string, log: Log): Refuse {
+  return (request, reply, error) => {
+    const problem = problemOf(error)
+    if (problem.code === 'internal') log.error({ unit: 'http', url: request.url, err: error }, 'unexpected error')
+    const body = toProblemJson(problem, { baseUrl, traceId: traceIdOf(request.traceparent), instance: request.url.split('?')[0] })
+    return reply.code(problem.status).headers(problemHeaders(problem)).send(JSON.stringify(body))
+  }
+}
+
 /** 405 with Allow where the path has other methods, 404 elsewhere. */
-function refuseUnknown(
-  app: FastifyInstance,
-  api: Api,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  refuse: (request: FastifyRequest, reply: FastifyReply, error: unknown) => FastifyReply
-): FastifyReply {
+function refuseUnknown(app: FastifyInstance, api: Api, request: FastifyRequest, reply: FastifyReply, refuse: Refuse): FastifyReply {
   const path = request.url.split('?')[0]!
   const methods = Object.values(api.operations)
     .filter(operation => new RegExp(`^${operation.path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(path))
@@ -191,18 +203,31 @@ function refuseUnknown(
 
 const requestIdPattern = /^[A-Za-z0-9._-]{1,128}$/
 
-function requestIdOf(request: FastifyRequest): string {
+export function requestIdOf(request: FastifyRequest): string {
   const given = request.headers['x-request-id']
   return typeof given === 'string' && requestIdPattern.test(given) ? given : request.id
+}
+
+const durations = new Map<string, ReturnType<typeof httpRequests.labels>>()
+
+/** Looking labels up costs more than counting: kept per operation and status, of which there are few. */
+function durationOf(service: string, operation: string, status: number): ReturnType<typeof httpRequests.labels> {
+  const key = `${service} ${operation} ${status}`
+  let duration = durations.get(key)
+  if (!duration) {
+    duration = httpRequests.labels(service, operation, String(status))
+    durations.set(key, duration)
+  }
+  return duration
 }
 
 const SLOW_MS = 1000
 
 /** One wide line per request: at info what changed something, failed or was slow; reads at debug. */
-function observe(service: string, request: FastifyRequest, reply: FastifyReply, log: Log): void {
+export function observe(service: string, request: FastifyRequest, reply: FastifyReply, log: Log): void {
   const operation = request.routeOptions.config.operationId ?? 'none'
   const status = reply.statusCode
-  httpRequests.labels(service, operation, String(status)).observe(reply.elapsedTime / 1000)
+  durationOf(service, operation, status).observe(reply.elapsedTime / 1000)
   const level =
     status >= 500 ? 'error' : request.method !== 'GET' || status >= 400 || reply.elapsedTime > SLOW_MS ? 'info' : 'debug'
   if (!log.isLevelEnabled(level)) return
@@ -217,7 +242,7 @@ function observe(service: string, request: FastifyRequest, reply: FastifyReply, 
       ms: Math.round(reply.elapsedTime * 10) / 10,
       actor: request.actor?.subject,
       requestId: reply.getHeader('x-request-id'),
-      traceparent: request.traceparent || undefined
+      traceparent: request.traceparent
     },
     `${operation} ${status}`
   )

@@ -34,9 +34,9 @@ export async function migrate(adminUrl: string, service: Migrating, log: Log): P
       checkOrder: false,
       singleTransaction: true,
       log: () => {},
-      logger: { info: () => {}, warn: () => {}, error: message => log.error({ unit: 'migrate', service: service.name }, message) }
+      logger: { info: () => {}, warn: () => {}, error: message => log.error({ unit: 'migrate' }, message) }
     })
-    if (applied.length > 0) log.info({ unit: 'migrate', service: service.name, applied: applied.length }, 'schema is up to date')
+    if (applied.length > 0) log.info({ unit: 'migrate', applied: applied.length }, 'schema is up to date')
     return url
   } finally {
     await rm(folder, { recursive: true, force: true })

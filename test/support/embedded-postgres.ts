@@ -19,8 +19,9 @@ const folders: string[] = []
 const children: ChildProcess[] = []
 
 after(async () => {
-  for (const child of children) child.kill('SIGKILL')
-  for (const folder of folders) await removeEmbeddedPostgres(folder)
+  await Promise.all(children.filter(child => child.exitCode === null && child.signalCode === null).map(kill))
+  const removed = await Promise.allSettled(folders.map(folder => removeEmbeddedPostgres(folder)))
+  for (const result of removed) if (result.status === 'rejected') throw result.reason
   await rm(root, { recursive: true, force: true })
 })
 

@@ -19,6 +19,7 @@ export async function createTestDatabase(): Promise<AsyncDisposable & { url: str
   return {
     url: url.href,
     async [Symbol.asyncDispose]() {
+      if (stopped) return
       await execute(server, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)
     }
   }
@@ -32,8 +33,11 @@ export async function testServerUrl(): Promise<string> {
 }
 
 let own: Promise<EmbeddedPostgres> | undefined
+/** Our own server goes with everything on it, perhaps before a file's own hooks run. */
+let stopped = false
 
 after(async () => {
+  stopped = own !== undefined
   await (await own)?.[Symbol.asyncDispose]()
 })
 

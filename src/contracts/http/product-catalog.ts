@@ -108,7 +108,7 @@ export const catalogOperations = {
     body: CreateVariant,
     reply: { status: 201, body: Variant, description: 'The variant' },
     location: '/v1/variants/{variantId}',
-    problems: ['sku-taken', 'duplicate-options', 'illegal-transition'],
+    problems: ['sku-taken', 'duplicate-options'],
     conditional: true
   },
   recordProductView: {
@@ -148,7 +148,7 @@ export const catalogOperations = {
     params: variantId,
     body: UpdateVariant,
     reply: { status: 200, body: Variant, description: 'The variant as it is now' },
-    problems: ['sku-taken', 'duplicate-options', 'variant-required', 'illegal-transition'],
+    problems: ['sku-taken', 'duplicate-options', 'variant-required'],
     conditional: true
   },
   deleteVariant: {

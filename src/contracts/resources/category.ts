@@ -9,7 +9,7 @@ export const Category = Type.Object(
     name: Line(200),
     slug: Slug,
     description: Type.Optional(Text(5000)),
-    path: Type.Array(Id('A category'), { description: 'From the top down to this one' }),
+    path: Type.Array(Id('A category'), { maxItems: 50, description: 'From the top down to this one' }),
     version: Version,
     createdAt: Timestamp,
     updatedAt: Timestamp

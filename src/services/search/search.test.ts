@@ -211,6 +211,7 @@ describe('the search service', () => {
     await hand({ title: 'Handmade before', sequence: 4 })
     assert.deepEqual(await titles({ q: 'hm-1' }), ['Handmade'])
     await hand({ title: 'Handmade again' })
+    await service.deliver(ProductUpdated, { ...product({ productId, title: 'Handmade late' }), changedFields: [], sequence: 5 })
     assert.deepEqual(await titles({ q: 'handmade' }), ['Handmade again'])
     await service.deliver(ProductUpdated, { ...product({ productId, title: 'Handmade by event' }), changedFields: [], sequence: 6 })
     assert.deepEqual(await titles({ q: 'handmade' }), ['Handmade by event'])

@@ -56,7 +56,7 @@ export function withoutVariant(product: Product, variantId: string): Product {
 }
 
 /** Throws `illegal-transition` for a status that does not follow this one. A status follows itself: nothing changes. */
-export function checkTransition(from: Status, to: Status): void {
+function checkTransition(from: Status, to: Status): void {
   if (from !== to && !transitions[from].includes(to)) {
     throw new Problem('illegal-transition', `A product that is ${from} cannot become ${to}`, { status: from })
   }

@@ -12,7 +12,10 @@ export async function closeStock(tx: Transaction, variantIds: readonly string[],
   const held = variantIds.filter(variantId => book.item(variantId)?.levels.some(level => level.reserved > 0))
   if (held.length > 0) throw new Problem('open-reservations', 'Stock is still held for orders', { variantIds: held })
   for (const variantId of variantIds) {
-    for (const level of book.item(variantId)?.levels ?? []) {
+    const item = book.item(variantId)
+    // Nobody is to be told that something deleted is low.
+    if (item) item.tracked = false
+    for (const level of item?.levels ?? []) {
       if (level.onHand === 0) continue
       book.move(variantId, level.locationId, {
         kind: 'write-off',

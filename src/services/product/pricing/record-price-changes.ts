@@ -20,7 +20,7 @@ export async function recordPriceChanges(
   const rows = await tx.query<{ variant_id: string; currency: string; sequence: number }>(
     `insert into price_changes (variant_id, currency, sequence, old_minor, new_minor, effective_at, actor)
      select d.variant_id, d.currency,
-       2 + coalesce((select max(p.sequence) from price_changes p where p.variant_id = d.variant_id and p.currency = d.currency), 0),
+       1 + coalesce((select max(p.sequence) from price_changes p where p.variant_id = d.variant_id and p.currency = d.currency), 0),
        d.old_minor, d.new_minor, $5::timestamptz, $6::text
      from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[]) with ordinality
        as d (variant_id, currency, old_minor, new_minor, place)

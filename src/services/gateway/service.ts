@@ -1,0 +1,60 @@
+/**
+ * The reference gateway: every service behind one address. It shows that a client needs to know one address only; where a path leads
+ * follows from the contracts. A real one (nginx, Envoy, a cloud's) adds TLS, rate limits and authentication before the services;
+ * they verify again all the same, and take no header of a gateway for an identity.
+ */
+import { apis } from '#contracts/catalogue.ts'
+import type { Api } from '#contracts/define.ts'
+import { mergedOpenApi } from '#contracts/openapi.ts'
+import type { Config } from '#platform/config.ts'
+import type { HttpServer } from '#platform/http.ts'
+import { serveGateway, type Upstream } from '#platform/http-gateway.ts'
+import type { Log } from '#platform/log.ts'
+
+export type GatewayService = {
+  config: Config
+  log: Log
+  /** Where people reach it: `http://localhost:8080`. */
+  baseUrl: string
+  /** Service → its address with its version prefix: `http://127.0.0.1:4123/v1`. */
+  urls: Readonly<Record<string, string>>
+  port: number
+}
+
+/** What services serve beside their API that is reached through the gateway. */
+const beside: Readonly<Record<string, readonly string[]>> = {
+  product: ['asyncapi.json', 'problems', 'schemas', '.well-known'],
+  user: ['oauth']
+}
+
+export function startGateway({ config, log, baseUrl, urls, port }: GatewayService): Promise<HttpServer> {
+  return serveGateway({
+    upstreams: upstreamsOf(apis, urls),
+    document: mergedOpenApi(apis),
+    log: log.child({ service: 'gateway' }),
+    baseUrl,
+    host: config.HOST,
+    port,
+    inFlightMax: config.REQUESTS_IN_FLIGHT_MAX,
+    shutdownTimeoutMs: config.SHUTDOWN_TIMEOUT_MS
+  })
+}
+
+/** Who serves what, from the paths of the contracts. Throws when two services claim one, or when one has no address. */
+export function upstreamsOf(apis: readonly Api[], urls: Readonly<Record<string, string>>): Upstream[] {
+  const owners = new Map<string, string>()
+  for (const { service, operations } of apis) {
+    for (const { path } of Object.values(operations)) {
+      const resource = path.split('/')[2]!
+      const owner = owners.get(resource) ?? service
+      if (owner !== service) throw new Error(`${path} belongs to ${service}, and to ${owner}`)
+      owners.set(resource, service)
+    }
+  }
+  return apis.map(({ service }) => {
+    const url = urls[service]
+    if (!url) throw new Error(`the ${service} service has no address`)
+    const resources = [...owners].filter(([, owner]) => owner === service).map(([resource]) => resource)
+    return { service, url, resources, beside: beside[service] ?? [] }
+  })
+}
