@@ -22,7 +22,10 @@ try {
       if (config.SAMPLE_CATALOG) await loadSampleCatalog(ecosystem.url, log)
       await welcome(ecosystem.url)
     }
-    log.info({ unit: 'process', roles: names, url: ecosystem.url, ms: Math.round(performance.now() - started) }, 'ready')
+    log.info(
+      { unit: 'process', roles: names, url: ecosystem.url, urls: ecosystem.urls, ms: Math.round(performance.now() - started) },
+      'ready'
+    )
     const signal = await stop
     log.info({ unit: 'process', signal }, 'stopping')
   }

@@ -22,7 +22,7 @@ export async function welcome(url: string): Promise<void> {
 
   Your first request:
 
-    curl -s ${url}/v1/products?limit=1 -H "Authorization: Bearer ${token}"
+    curl -s '${url}/v1/products?limit=1' -H "Authorization: Bearer ${token}"
 
 `)
 }

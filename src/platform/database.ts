@@ -22,6 +22,11 @@ export interface Transaction extends Queryable {
   readonly origin: Origin
   /** W3C trace context of what caused this, stored with the events that it announces. */
   readonly traceparent: string | undefined
+  /**
+   * Sends a statement whose result nobody needs, without waiting for it: it goes with the next one in one round trip. Should it fail,
+   * the transaction fails as a whole, at its end. Later statements of the transaction see what it did.
+   */
+  send(sql: string, values?: readonly unknown[]): void
   /** Runs after COMMIT has succeeded, and not at all otherwise. */
   afterCommit(hook: () => void): void
 }
@@ -145,27 +150,41 @@ async function transacted<Result>(
   traceparent: string | undefined
 ): Promise<Result> {
   const hooks: (() => void)[] = []
-  // Sent with the first statement of `work`, in one round trip; if it fails, so does that statement.
-  const begun = client.query('begin')
-  begun.catch(() => {})
+  const sent: Promise<unknown>[] = []
+  const send = (statement: Promise<unknown>) => {
+    statement.catch(() => {}) // Looked at when the transaction ends.
+    sent.push(statement)
+  }
+  // In one round trip with the first statement of `work`.
+  send(client.query('begin'))
   let result: Result
   try {
     result = await work({
       query: (sql, values) => run(client, sql, values),
+      send: (sql, values) => send(run(client, sql, values)),
       origin,
       traceparent,
       afterCommit: hook => hooks.push(hook)
     })
-    await begun
   } catch (error) {
     await client.query('rollback').catch(() => {})
-    throw error
+    throw (await firstFailure(sent)) ?? error
   }
-  // A transaction that an unawaited statement had broken answers ROLLBACK to COMMIT, without an error.
-  const { command } = await client.query('commit')
+  const committed = client.query('commit')
+  committed.catch(() => {})
+  const failure = await firstFailure(sent)
+  // A broken transaction answers ROLLBACK to COMMIT, without an error.
+  const { command } = await committed
+  if (failure !== undefined) throw failure
   if (command !== 'COMMIT') throw new Error('the transaction was rolled back')
   for (const hook of hooks) hook()
   return result
+}
+
+/** What broke the transaction: statements after it fail only because of it. */
+async function firstFailure(sent: readonly Promise<unknown>[]): Promise<unknown> {
+  for (const outcome of await Promise.allSettled(sent)) if (outcome.status === 'rejected') return outcome.reason
+  return undefined
 }
 
 const SERIALIZATION_FAILURE = '40001'

@@ -144,16 +144,16 @@ async function writeOnce(
   const [claimed] = await claimKeys(tx, [idempotent])
   if (claimed instanceof Problem) throw claimed
   if (claimed !== 'fresh') return { ...claimed!, replayed: true }
-  await tx.query('savepoint behaviour')
+  tx.send('savepoint behaviour')
   let reply: Reply
   try {
     reply = replyOf(operation, await run(tx))
   } catch (error) {
     if (!(error instanceof Problem) || error.status !== 409) throw error
-    await tx.query('rollback to savepoint behaviour')
+    tx.send('rollback to savepoint behaviour')
     reply = refusalOf(edge, attempt, error)
   }
-  await storeReplies(tx, [{ request: idempotent, reply }])
+  storeReplies(tx, [{ request: idempotent, reply }])
   return reply
 }
 
@@ -185,7 +185,7 @@ async function writeBatch(
       return [attempt, result.status === 409 ? refusalOf(edge, attempt, result) : result]
     })
   )
-  await storeReplies(
+  storeReplies(
     tx,
     fresh.flatMap(attempt => {
       const reply = replies.get(attempt)!

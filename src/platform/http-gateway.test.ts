@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type RequestListener, request, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, request, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { after, before, describe, test } from 'node:test'
 import { readConfig } from './config.ts'
 import type { HttpServer } from './http.ts'
-import { serveGateway, type Upstream } from './http-gateway.ts'
+import type { Upstream } from './http-forward.ts'
+import { serveGateway } from './http-gateway.ts'
 import { openLog } from './log.ts'
 
 const log = openLog(readConfig({ LOG_LEVEL: 'silent', LOG_FORMAT: 'json' }))
@@ -30,9 +31,11 @@ async function listen(listener: RequestListener): Promise<AsyncDisposable & { ur
   }
 }
 
-/** Sends exactly these headers and this body, as fetch would not. */
+/** Sends exactly this path, these headers and this body, as fetch would not. */
 async function send(url: string, options: { method?: string; headers?: Record<string, string>; body?: string | Buffer } = {}) {
-  const sent = request(url, { method: options.method ?? 'GET', headers: options.headers ?? {}, agent: false })
+  const { host, port } = /^http:..(?<host>[^:]+):(?<port>\d+)/.exec(url)!.groups!
+  const path = url.slice(`http://${host}:${port}`.length)
+  const sent = request({ host, port, path, method: options.method ?? 'GET', headers: options.headers ?? {}, agent: false })
   sent.end(options.body)
   const [reply] = (await once(sent, 'response')) as [IncomingMessage]
   return { status: reply.statusCode, headers: reply.headers, body: await text(reply) }
@@ -223,6 +226,36 @@ test('it is ready when every service is, and says which is not', async () => {
   const { reason, services, retryAfter } = await health('ready')
   assert.deepEqual([reason, services, retryAfter], ['away: second', { first: 'ok', second: 'unavailable' }, '1'])
   assert.equal((await health('live')).status, 'ok')
+})
+
+test('a body that is too large is refused here; a service that answers before it has read a body is heard', async () => {
+  await using upstream = await listen((_request, reply) => reply.writeHead(401).end('early'))
+  await using gateway = await open([{ ...shop, url: `${upstream.url}/v1` }])
+  const body = Buffer.alloc(3_000_000, ' ')
+  const post = (headers: Record<string, string>) => send(`${gateway.url}/v1/goods`, { method: 'POST', headers, body })
+  const json = { 'content-type': 'application/json' }
+  for (const headers of [json, { ...json, 'transfer-encoding': 'chunked' }]) {
+    const { status, body } = await post(headers)
+    assert.deepEqual([status, JSON.parse(body).code], [413, 'payload-too-large'])
+  }
+  const { status, body: early } = await post({ 'content-type': 'text/csv' })
+  assert.deepEqual([status, early], [401, 'early'])
+  const empty = await send(`${gateway.url}/v1/goods`, { method: 'POST', headers: { ...json, 'content-length': '0' } })
+  assert.equal(empty.status, 401)
+})
+
+test('clients that go away leave no request behind', async () => {
+  const waiting: ServerResponse[] = []
+  await using upstream = await listen((_request, reply) => waiting.push(reply))
+  await using gateway = await open([{ ...shop, url: `${upstream.url}/v1` }], { inFlightMax: 2 })
+  for (let round = 1; round <= 4; round++) {
+    const leaving = request(`${gateway.url}/v1/goods`, { agent: false }).on('error', () => {})
+    leaving.end()
+    while (waiting.length < round) await new Promise(setImmediate)
+    leaving.destroy()
+    if (round % 2 === 0) waiting[round - 1]!.end('too late')
+    while ((await send(`${gateway.url}/health/live`)).status === 503) await new Promise(setImmediate)
+  }
 })
 
 test('ending it lets requests in flight end, and refuses more than it may hold', async () => {

@@ -1,28 +1,13 @@
-/**
- * One address for many services, and the only door to the proxy library. A request goes on as it came: method, path, query, headers
- * and the body as a stream; nothing is added that a service would trust. A service that is away is answered 503, never with a hanging or
- * broken connection.
- */
+/** One address for many services: each request goes on to the service that its path belongs to; see http-forward.ts for how. */
 import type { AddressInfo } from 'node:net'
-import httpProxy, { type FastifyHttpProxyOptions } from '@fastify/http-proxy'
-import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import Fastify, { type FastifyInstance } from 'fastify'
 import { Problem } from '#contracts/problems.ts'
 import { addTraceparent, type HttpServer, observe, refusing, requestIdOf } from './http.ts'
+import { addUpstream, passBodies, rootPathOf, type Upstream } from './http-forward.ts'
 import { closeableServer, frameworkOptions } from './http-server.ts'
 import type { Log } from './log.ts'
 import { addDocument } from './published-contracts.ts'
 import { registry } from './telemetry.ts'
-
-/** A service behind the gateway, and where its paths are. */
-export type Upstream = {
-  service: string
-  /** With the version prefix of its API: `http://order:8080/v1`. */
-  url: string
-  /** The first segments below /v1 that are its own: `products`. */
-  resources: readonly string[]
-  /** First segments outside /v1: `oauth`. */
-  beside: readonly string[]
-}
 
 export type GatewayOptions = {
   upstreams: readonly Upstream[]
@@ -39,9 +24,7 @@ export type GatewayOptions = {
   timeoutMs?: number
 }
 
-const VERSION_PREFIX = '/v1'
 const TIMEOUT_MS = 35_000
-const CONNECT_TIMEOUT_MS = 2_000
 const READY_TIMEOUT_MS = 2_000
 
 /** Serves until disposed; disposing lets requests in flight end. */
@@ -57,92 +40,29 @@ export async function serveGateway(options: GatewayOptions): Promise<HttpServer>
     const known = app.supportedMethods.includes(request.method)
     return refuse(request, reply, known ? new Problem('not-found', 'There is no such path') : new Problem('not-implemented'))
   })
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
+  passBodies(app)
 
   let inFlight = 0
   addTraceparent(app)
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-content-type-options', 'nosniff')
     reply.header('x-request-id', requestIdOf(request))
+    // Not with onResponse, which does not come when the client has gone.
+    reply.raw.once('close', () => inFlight--)
     done(++inFlight > options.inFlightMax ? new Problem('unavailable', 'Too many requests are in flight') : undefined)
   })
   app.addHook('onResponse', (request, reply, done) => {
-    inFlight--
     observe('gateway', request, reply, log)
     done()
   })
 
-  for (const upstream of upstreams) addUpstream(app, upstream, options, refuse)
+  const timeoutMs = options.timeoutMs ?? TIMEOUT_MS
+  for (const upstream of upstreams) addUpstream(app, upstream, { timeoutMs, refuse, log })
   addDocument(app, options.document)
   addHealth(app, upstreams)
   await app.listen({ host: options.host, port: options.port })
   const { address, port } = app.server.address() as AddressInfo
   return closeableServer(app, `http://${address.includes(':') ? `[${address}]` : address}:${port}`, options.shutdownTimeoutMs)
-}
-
-function addUpstream(app: FastifyInstance, upstream: Upstream, options: GatewayOptions, refuse: ReturnType<typeof refusing>): void {
-  const { service, url, resources, beside } = upstream
-  const { inFlightMax, timeoutMs = TIMEOUT_MS, log } = options
-  const away = (reply: FastifyReply, { error }: { error: Error }) => {
-    if (reply.request.raw.destroyed && !reply.request.raw.complete) return reply.raw.destroy()
-    const cause = error.cause ?? error
-    log.warn(
-      { unit: 'gateway', upstream: service, path: reply.request.url.split('?')[0], error: String(cause) },
-      `${service} is away`
-    )
-    return refuse(
-      reply.request,
-      reply,
-      new Problem('unavailable', `The ${service} service cannot answer now`, { retryAfterSeconds: 1 })
-    )
-  }
-  const forward = (prefix: string, segments: readonly string[], rewritePrefix: string) => {
-    if (segments.length === 0) return
-    app.register(httpProxy, {
-      prefix,
-      upstream: new URL(url).origin,
-      rewritePrefix,
-      routes: segments.flatMap(segment => [`/${segment}`, `/${segment}/*`]),
-      httpMethods: app.supportedMethods,
-      config: { operationId: service },
-      disableRequestLogging: true,
-      undici: { connections: inFlightMax, headersTimeout: timeoutMs, connectTimeout: CONNECT_TIMEOUT_MS },
-      replyOptions: {
-        rewriteRequestHeaders,
-        rewriteHeaders,
-        onError: away as never,
-        // Whoever asked decides whether to ask again.
-        retryDelay: () => null
-      }
-    })
-  }
-  forward(VERSION_PREFIX, resources, new URL(url).pathname)
-  forward('', beside, rootPathOf(url))
-}
-
-/** Headers that concern one connection only (RFC 9110 §7.6.1), and Expect, which the server has answered already. */
-const hopByHop = ['connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'expect']
-/** A GET or HEAD goes on without the body that it should not have. */
-const ofBody = ['content-length', 'content-type']
-
-type Hooks = Required<NonNullable<FastifyHttpProxyOptions['replyOptions']>>
-
-const rewriteHeaders: Hooks['rewriteHeaders'] = headers => without(hopByHop, headers)
-
-const rewriteRequestHeaders: Hooks['rewriteRequestHeaders'] = (request, headers) => ({
-  ...without(request.method === 'GET' || request.method === 'HEAD' ? [...hopByHop, ...ofBody] : hopByHop, headers),
-  'x-request-id': requestIdOf(request as FastifyRequest),
-  traceparent: request.traceparent
-})
-
-function without<Headers extends object>(names: readonly string[], headers: Headers): Headers {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => !names.includes(name))) as Headers
-}
-
-/** `http://shop/api/v1` → `/api`: what stands outside the version prefix. */
-function rootPathOf(url: string): string {
-  return new URL(url).pathname.replace(/\/v\d+\/?$/, '').replace(/\/$/, '')
 }
 
 /** Ready when every service is; says which is not. */

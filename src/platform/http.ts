@@ -67,6 +67,8 @@ export async function serve(options: HttpOptions): Promise<HttpServer> {
   app.decorateRequest('actor', null as unknown as Actor)
   addTraceparent(app)
   app.addHook('onRequest', (request, reply, done) => {
+    // Not with onResponse, which does not come when the client has gone.
+    reply.raw.once('close', () => inFlight--)
     if (++inFlight > options.inFlightMax)
       return done(new Problem('unavailable', 'Too many requests are in flight', { retryAfterSeconds: 1 }))
     reply.header('x-content-type-options', 'nosniff')
@@ -74,7 +76,6 @@ export async function serve(options: HttpOptions): Promise<HttpServer> {
     done()
   })
   app.addHook('onResponse', (request, reply, done) => {
-    inFlight--
     observe(api.service, request, reply, log)
     done()
   })
@@ -234,7 +235,6 @@ export function observe(service: string, request: FastifyRequest, reply: Fastify
   log[level](
     {
       unit: 'http',
-      service,
       operation,
       method: request.method,
       path: request.url.split('?')[0],

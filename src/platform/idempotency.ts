@@ -64,12 +64,9 @@ export async function claimKeys(tx: Transaction, requests: readonly IdempotentRe
 }
 
 /** Remembers replies, in the transaction of their effects. */
-export async function storeReplies(
-  tx: Transaction,
-  entries: readonly { request: IdempotentRequest; reply: StoredReply }[]
-): Promise<void> {
+export function storeReplies(tx: Transaction, entries: readonly { request: IdempotentRequest; reply: StoredReply }[]): void {
   if (entries.length === 0) return
-  await tx.query(
+  tx.send(
     `insert into idempotency_keys (principal, key, fingerprint, status, headers, body)
      select * from unnest($1::text[], $2::text[], $3::text[], $4::smallint[], $5::jsonb[], $6::text[])`,
     [

@@ -18,6 +18,12 @@ export function openLog(config: Pick<Config, 'LOG_LEVEL' | 'LOG_FORMAT'>): Log {
       transport: { target: 'pino-pretty', options: { singleLine: true, ignore: 'pid,hostname', translateTime: 'HH:MM:ss.l' } }
     })
   }
-  // Synchronous, so that the last lines before a crash are not lost; reads are logged at debug only.
-  return pino(options, pino.destination({ dest: 1, sync: true }))
+  // Buffered: a system call a line would cost as much as the request. What is left is written when the process ends.
+  const destination = pino.destination({ dest: 1, sync: false, minLength: 8192 })
+  const flushing = setInterval(() => destination.flush(), 100).unref()
+  process.on('exit', () => {
+    clearInterval(flushing)
+    destination.flushSync()
+  })
+  return pino(options, destination)
 }

@@ -29,14 +29,14 @@ export function announcement<Data extends TObject>(
   return { event: event as unknown as EventContract, data: data as Record<string, unknown>, sequence, traceparent }
 }
 
-/** Writes one event in this transaction. Throws when it does not match its contract or is over 256 KiB. */
+/** Writes one event in this transaction, without waiting for it. Throws when it does not match its contract or is over 256 KiB. */
 export function announce<Data extends TObject>(
   tx: Transaction,
   event: EventContract<Data>,
   data: Static<Data>,
   sequence: number
-): Promise<void> {
-  return announceAll(tx, [announcement(event, data, sequence)])
+): void {
+  announceAll(tx, [announcement(event, data, sequence)])
 }
 
 const insert = `insert into outbox (event_id, topic, key, type, version, subject, sequence, body, traceparent)
@@ -46,7 +46,7 @@ const insert = `insert into outbox (event_id, topic, key, type, version, subject
   order by e.place`
 
 /** Writes many events, in their order, in one statement. */
-export async function announceAll(tx: Transaction, announcements: readonly Announcement[]): Promise<void> {
+export function announceAll(tx: Transaction, announcements: readonly Announcement[]): void {
   if (announcements.length === 0) return
   const timestamp = new Date().toISOString()
   const { source, announced } = tx.origin
@@ -58,7 +58,7 @@ export async function announceAll(tx: Transaction, announcements: readonly Annou
     if (Buffer.byteLength(text) > EVENT_BYTES_MAX) throw new Error(`${event.type} is over ${EVENT_BYTES_MAX} bytes`)
     return { id: envelope.eventId, subject: subjectOf(event, data), text }
   })
-  await tx.query(insert, [
+  tx.send(insert, [
     rows.map(row => row.id),
     announcements.map(each => each.event.topic),
     announcements.map(each => String(each.data[each.event.key])),

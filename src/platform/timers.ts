@@ -78,7 +78,7 @@ export function startTimers(options: { database: Database; timers: readonly Time
 
 async function turn(timer: Timer, database: Database, config: Config, log: Log): Promise<boolean> {
   const started = performance.now()
-  const line = { unit: 'timer', service: database.schema, timer: timer.name }
+  const line = { unit: 'timer', timer: timer.name }
   try {
     const { done, more = false } = await timer.run(database, config)
     if (done > 0) log.info({ ...line, done, ms: Math.round(performance.now() - started) }, `${timer.name} ${done}`)

@@ -65,6 +65,6 @@ async function change(
     [order.order_id, to.status, to.paid ?? order.paid]
   )
   const { order_id: orderId, user_id: userId, items, sequence } = row!
-  await announce(tx, event, { orderId, userId, items }, sequence)
+  announce(tx, event, { orderId, userId, items }, sequence)
   return toOrder(row!)
 }

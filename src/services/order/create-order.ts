@@ -16,6 +16,6 @@ export async function createOrder(tx: Transaction, { body }: Input<typeof orderA
     JSON.stringify(items)
   ])
   const order = toOrder(row!)
-  await announce(tx, OrderCreated, { orderId: order.orderId, userId, items }, row!.sequence)
+  announce(tx, OrderCreated, { orderId: order.orderId, userId, items }, row!.sequence)
   return order
 }

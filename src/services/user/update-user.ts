@@ -26,6 +26,6 @@ export async function updateUser(
     [params.userId, name, roles, status]
   )
   const user = toUser(row!)
-  await announce(tx, UserUpdated, { userId: user.userId, name, roles, status }, user.version)
+  announce(tx, UserUpdated, { userId: user.userId, name, roles, status }, user.version)
   return user
 }

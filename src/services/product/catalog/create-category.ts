@@ -24,7 +24,7 @@ export async function createCategory(tx: Transaction, { body }: Input<typeof cat
     if (body.slug !== undefined) throw new Problem('slug-taken', `Another category has the slug ${wanted}`, { slug: wanted })
     category = newCategory(body, { categoryId, slug: await freeSlug(tx, 'categories', wanted, categoryId), parent }, at)
   }
-  await announce(tx, CategoryCreated, category, category.version)
+  announce(tx, CategoryCreated, category, category.version)
   return category
 }
 

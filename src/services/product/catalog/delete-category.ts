@@ -21,5 +21,5 @@ export async function deleteCategory(
     const what = violated(error) === 'categories_parent_id_fkey' ? 'subcategories' : 'products'
     throw new Problem('category-in-use', `The category still has ${what}`, { categoryId })
   }
-  await announce(tx, CategoryDeleted, { categoryId, slug }, version + 1)
+  announce(tx, CategoryDeleted, { categoryId, slug }, version + 1)
 }

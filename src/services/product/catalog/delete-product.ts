@@ -17,6 +17,6 @@ export async function deleteProduct(tx: Transaction, input: Input<typeof catalog
   const variantIds = product.variants.map(variant => variant.variantId)
   await closeStock(tx, variantIds, input.actor.subject)
   await tx.query('delete from products where product_id = $1', [productId])
-  await announceAll(tx, farewellsOf(product, sequence))
+  announceAll(tx, farewellsOf(product, sequence))
   tx.afterCommit(() => tx.origin.changed(productId))
 }

@@ -17,5 +17,5 @@ export async function recordProductView(
     [productId, body.variantId ?? null]
   )
   if (!seen) throw new Problem('not-found')
-  await announce(tx, ProductViewed, { viewId: newId(), productId, ...body }, 1)
+  announce(tx, ProductViewed, { viewId: newId(), productId, ...body }, 1)
 }

@@ -35,7 +35,7 @@ export async function recordChange(
     prices.map(price => ({ variantId, ...price }))
   )
   const prices = await recordPriceChanges(tx, differences, updatedAt, context.actor)
-  await announceAll(tx, announcementsOf(change, context.lastSequence, prices))
+  announceAll(tx, announcementsOf(change, context.lastSequence, prices))
   tx.afterCommit(() => tx.origin.changed(productId))
 }
 

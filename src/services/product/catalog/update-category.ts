@@ -27,7 +27,7 @@ export async function updateCategory(
   const category = { ...after, version: before.version + 1, updatedAt: new Date().toISOString() }
   await updateRow(tx, category, before.version)
   const moved = fields.includes('path') ? await moveDescendants(tx, before, category) : []
-  await announceAll(tx, [
+  announceAll(tx, [
     announcement(CategoryUpdated, { ...category, changedFields: fields }, category.version),
     ...moved.map(each => announcement(CategoryUpdated, { ...each, changedFields: ['path'] }, each.version))
   ])

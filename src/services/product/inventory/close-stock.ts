@@ -26,8 +26,7 @@ export async function closeStock(tx: Transaction, variantIds: readonly string[],
       })
     }
   }
-  const { announcements } = await book.write(tx)
-  await announceAll(tx, announcements)
+  announceAll(tx, book.write(tx))
   await tx.query('delete from stock_levels where variant_id = any($1::uuid[])', [variantIds])
   await tx.query('delete from stock_items where variant_id = any($1::uuid[])', [variantIds])
 }

@@ -21,8 +21,8 @@ export async function createAdjustments(tx: Transaction, { body, actor }: Input<
   )
   refuseUnknown(book, items)
   for (const [index, item] of items.entries()) adjust(book, item, index, actor.subject)
-  const { announcements, ledgerEntryIds } = await book.write(tx)
-  await announceAll(tx, announcements)
+  const { announcements, ledgerEntryIds } = await book.writeLedger(tx)
+  announceAll(tx, announcements)
   return {
     data: await readLedgerEntries(tx, 'where ledger_entry_id = any($1::bigint[]) order by ledger_entry_id', [ledgerEntryIds])
   }

@@ -15,8 +15,9 @@ export async function expireReservations(database: Database): Promise<{ done: nu
     if (lapsed.reservations.length === 0) return { done: 0, more: false }
     const book = await openStockBook(tx, lapsed.variantIds)
     const { reservations, announcements } = releaseLapsed(book, lapsed)
-    const [written] = await Promise.all([book.write(tx), storeReservations(tx, reservations, [])])
-    await announceAll(tx, [...written.announcements, ...announcements])
+    const updates = book.write(tx)
+    storeReservations(tx, reservations, [])
+    announceAll(tx, [...updates, ...announcements])
     return { done: reservations.length, more: reservations.length === BATCH }
   })
 }

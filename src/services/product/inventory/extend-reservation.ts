@@ -24,6 +24,6 @@ export async function extendReservation(
   }
   const expiresAt = new Date(now.getTime() + body.ttlSeconds * 1000).toISOString()
   const reservation = changed(before, { expiresAt, updatedAt: now.toISOString() })
-  await storeReservations(tx, [reservation], [])
+  storeReservations(tx, [reservation], [])
   return toReservation(reservation)
 }

@@ -44,6 +44,5 @@ export async function openStock(tx: Transaction, items: readonly OpeningStock[],
         actor
       })
   }
-  const { announcements } = await book.write(tx)
-  await announceAll(tx, announcements)
+  announceAll(tx, book.write(tx))
 }

@@ -48,7 +48,7 @@ async function learn(tx: Transaction, { orderId, userId, source }: AboutOrder, n
   if (before) {
     await settleReservation(tx, before, news, { actor: source, traceparent: tx.traceparent, ifGone: 'commit-refused', at: now })
   } else {
-    await storeReservations(tx, [tombstone(orderId, userId ?? null, news, now)], [])
+    storeReservations(tx, [tombstone(orderId, userId ?? null, news, now)], [])
   }
 }
 

@@ -43,7 +43,8 @@ async function restock(
   )
   end(book, reservation, lines, 'restock', cause)
   const told = tell.released(reservation, 'restocked', cause)
-  const [written] = await Promise.all([book.write(tx), storeReservations(tx, [reservation], [])])
-  await announceAll(tx, [...written.announcements, told])
+  const updates = book.write(tx)
+  storeReservations(tx, [reservation], [])
+  announceAll(tx, [...updates, told])
   return reservation
 }

@@ -59,18 +59,17 @@ export type LockedOrders = { known: Map<string, StoredReservation>; now: Date }
 
 /** Locks orders in one order, whether or not they have a reservation yet; then reads their reservations. */
 export async function lockOrders(tx: Transaction, orderIds: readonly string[]): Promise<LockedOrders> {
-  // One round trip; the later statements begin when the locks are held, so they see what their last holders committed.
-  const [, reservations, clock] = await Promise.all([
-    tx.query(
-      `select pg_advisory_xact_lock(hash) from (
+  // One round trip; the second statement begins when the locks are held, so it sees what their last holders committed.
+  const [locks, reservations] = await Promise.all([
+    tx.query<{ now: string }>(
+      `select pg_advisory_xact_lock(hash), now() from (
          select distinct hashtextextended('order ' || order_id, 3) as hash from unnest($1::text[]) as o (order_id) order by hash
        ) hashes`,
       [orderIds]
     ),
-    readReservations(tx, 'where order_id = any($1::text[]) order by reservation_id for update', [orderIds]),
-    tx.query<{ now: string }>('select now()')
+    readReservations(tx, 'where order_id = any($1::text[]) order by reservation_id for update', [orderIds])
   ])
-  return { known: new Map(reservations.map(reservation => [reservation.orderId, reservation])), now: new Date(clock[0]!.now) }
+  return { known: new Map(reservations.map(reservation => [reservation.orderId, reservation])), now: new Date(locks[0]!.now) }
 }
 
 /** Locks one reservation by its id: its order first, as everywhere. Throws `not-found`. */
@@ -103,33 +102,27 @@ export async function readLines(database: Queryable, reservationIds: readonly st
 }
 
 /** Stores new reservations and new states of known ones, and the lines of those that hold something new. */
-export async function storeReservations(
-  tx: Transaction,
-  reservations: readonly StoredReservation[],
-  lines: readonly Line[]
-): Promise<void> {
+export function storeReservations(tx: Transaction, reservations: readonly StoredReservation[], lines: readonly Line[]): void {
   if (reservations.length === 0) return
-  await Promise.all([
-    tx.query(upsert, [
-      reservations.map(each => each.reservationId),
-      reservations.map(each => each.orderId),
-      reservations.map(each => each.userId),
-      reservations.map(each => each.status),
-      reservations.map(each => each.ordered),
-      reservations.map(each => each.confirmed),
-      reservations.map(each => each.cancelled),
-      reservations.map(each => each.completed),
-      reservations.map(each => each.restocked),
-      reservations.map(each => JSON.stringify(each.items)),
-      reservations.map(each => each.expiresAt),
-      reservations.map(each => each.reason),
-      reservations.map(each => each.version),
-      reservations.map(each => each.sequence),
-      reservations.map(each => each.createdAt),
-      reservations.map(each => each.updatedAt)
-    ]),
-    ...(lines.length === 0 ? [] : [replaceLines(tx, lines)])
+  tx.send(upsert, [
+    reservations.map(each => each.reservationId),
+    reservations.map(each => each.orderId),
+    reservations.map(each => each.userId),
+    reservations.map(each => each.status),
+    reservations.map(each => each.ordered),
+    reservations.map(each => each.confirmed),
+    reservations.map(each => each.cancelled),
+    reservations.map(each => each.completed),
+    reservations.map(each => each.restocked),
+    reservations.map(each => JSON.stringify(each.items)),
+    reservations.map(each => each.expiresAt),
+    reservations.map(each => each.reason),
+    reservations.map(each => each.version),
+    reservations.map(each => each.sequence),
+    reservations.map(each => each.createdAt),
+    reservations.map(each => each.updatedAt)
   ])
+  if (lines.length > 0) replaceLines(tx, lines)
 }
 
 const upsert = `insert into reservations (reservation_id, order_id, user_id, status, ordered, confirmed, cancelled, completed, restocked,
@@ -142,8 +135,8 @@ const upsert = `insert into reservations (reservation_id, order_id, user_id, sta
     sequence = excluded.sequence, updated_at = excluded.updated_at`
 
 /** A hold that is made again after it was lost may stand elsewhere: its former lines go. */
-async function replaceLines(tx: Transaction, lines: readonly Line[]): Promise<void> {
-  await tx.query(
+function replaceLines(tx: Transaction, lines: readonly Line[]): void {
+  tx.send(
     `with held as (
        select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[]) as l (reservation_id, variant_id, location_id, quantity)
      ), former as (

@@ -30,13 +30,10 @@ export async function reserveStock(
   tx: Transaction,
   requests: readonly ReservationRequest[]
 ): Promise<(StoredReservation | Problem)[]> {
-  const { known, now } = await lockOrders(
-    tx,
-    requests.map(request => request.orderId)
-  )
+  const orderIds = requests.map(request => request.orderId)
   const merged = requests.map(request => mergeItems(request.items))
   const variantIds = merged.flatMap(items => items.map(item => item.variantId)).filter(isVariantId)
-  const lapsed = await lockLapsed(tx, variantIds)
+  const [{ known, now }, lapsed] = await Promise.all([lockOrders(tx, orderIds), lockLapsed(tx, variantIds)])
   const book = await openStockBook(tx, [...variantIds, ...lapsed.variantIds])
   const released = releaseLapsed(book, lapsed)
   const decisions: Decision[] = []
@@ -54,12 +51,9 @@ export async function reserveStock(
 
   const reservations = [...released.reservations, ...decisions.map(decision => decision.reservation)]
   const lines = decisions.flatMap(decision => decision.lines)
-  const [written] = await Promise.all([book.write(tx), storeReservations(tx, reservations, lines)])
-  await announceAll(tx, [
-    ...written.announcements,
-    ...released.announcements,
-    ...decisions.flatMap(decision => decision.announcements)
-  ])
+  const updates = book.write(tx)
+  storeReservations(tx, reservations, lines)
+  announceAll(tx, [...updates, ...released.announcements, ...decisions.flatMap(decision => decision.announcements)])
   return results
 }
 

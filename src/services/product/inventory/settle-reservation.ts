@@ -30,7 +30,7 @@ export async function settleReservation(
   const reservation = changed(before, { ...news, updatedAt: cause.at.toISOString() })
   if (!before.ordered) {
     reservation.status = outcomeOf(reservation)
-    await storeReservations(tx, [reservation], [])
+    storeReservations(tx, [reservation], [])
     return reservation
   }
   const variantIds = before.items.map(item => item.variantId).filter(isVariantId)
@@ -40,11 +40,9 @@ export async function settleReservation(
   const lines = await readLines(tx, [before.reservationId])
   const released = lapsed ? releaseLapsed(book, lapsed) : { reservations: [], announcements: [] }
   const settled = settle(book, reservation, before, lines, cause)
-  const [written] = await Promise.all([
-    book.write(tx),
-    storeReservations(tx, [...released.reservations, reservation], settled.lines)
-  ])
-  await announceAll(tx, [...written.announcements, ...released.announcements, ...settled.announcements])
+  const updates = book.write(tx)
+  storeReservations(tx, [...released.reservations, reservation], settled.lines)
+  announceAll(tx, [...updates, ...released.announcements, ...settled.announcements])
   return reservation
 }
 

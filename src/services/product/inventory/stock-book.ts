@@ -4,13 +4,12 @@
  * InventoryUpdated per level, and the edges of low stock.
  */
 
-import { InventoryUpdated } from '#contracts/events/inventory-events.ts'
 import { Problem } from '#contracts/problems.ts'
 import { QUANTITY_MAX } from '#contracts/resources/primitives.ts'
 import type { Row, Transaction } from '#platform/database.ts'
-import { type Announcement, announcement } from '#platform/outbox.ts'
-import { edgesOf } from './low-stock.ts'
-import { availableAt, availableOf, type Level, type Movement } from './stock.ts'
+import type { Announcement } from '#platform/outbox.ts'
+import { availableOf, type Level, type Movement } from './stock.ts'
+import { stockChanges, store, storeEdges } from './stock-changes.ts'
 
 export type StockItem = {
   variantId: string
@@ -37,8 +36,10 @@ export interface StockBook {
   keepBack(variantId: string, locationId: string, safetyStock: number): void
   /** Has every level of a location sold from, or not. */
   switchLocation(locationId: string, active: boolean): void
-  /** Stores what was moved and gives back what is to be announced. Ledger ids are those of the rows in the order they were moved. */
-  write(tx: Transaction): Promise<{ announcements: Announcement[]; ledgerEntryIds: number[] }>
+  /** Stores what was moved, without waiting for it, and gives back what is to be announced. */
+  write(tx: Transaction): Announcement[]
+  /** The same, waiting for the ids of the ledger entries, in the order in which they were moved. */
+  writeLedger(tx: Transaction): Promise<{ announcements: Announcement[]; ledgerEntryIds: number[] }>
 }
 
 /** Locks all levels of the variants until the transaction ends. A variant that does not exist has no item. */
@@ -96,7 +97,18 @@ export async function openStockBook(tx: Transaction, variantIds: readonly string
       ledger.push(row)
       return row
     },
-    write: tx => write(tx, items, byPlace, ledger, kept)
+    write(tx) {
+      const { stored, edges, announcements } = stockChanges(items, byPlace, ledger, kept)
+      if (stored) tx.send(store, stored)
+      if (edges) tx.send(storeEdges, edges)
+      return announcements
+    },
+    async writeLedger(tx) {
+      const { stored, edges, announcements } = stockChanges(items, byPlace, ledger, kept)
+      const rows = stored ? await tx.query<{ ledger_entry_id: number }>(store, stored) : []
+      if (edges) tx.send(storeEdges, edges)
+      return { announcements, ledgerEntryIds: rows.map(row => row.ledger_entry_id) }
+    }
   }
 }
 
@@ -158,103 +170,4 @@ function toItem(row: ItemRow): StockItem {
     availableBefore: 0,
     isNew: false
   }
-}
-
-/** Counters and ledger in one statement: neither changes without the other. */
-const store = `with moved as (
-    select * from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[])
-      as m (variant_id, location_id, delta_on_hand, delta_reserved, safety_stock)
-  ), updated as (
-    update stock_levels l
-    set on_hand = l.on_hand + m.delta_on_hand, reserved = l.reserved + m.delta_reserved,
-      safety_stock = m.safety_stock, version = l.version + 1
-    from moved m where l.variant_id = m.variant_id and l.location_id = m.location_id
-  )
-  insert into stock_ledger (variant_id, location_id, kind, delta_on_hand, delta_reserved, on_hand_after, reserved_after, reason, note, order_id, actor)
-  select e.variant_id, e.location_id, e.kind, e.delta_on_hand, e.delta_reserved, e.on_hand_after, e.reserved_after, e.reason, e.note, e.order_id, e.actor
-  from unnest($6::uuid[], $7::uuid[], $8::text[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::text[], $14::text[], $15::text[], $16::text[])
-    with ordinality as e (variant_id, location_id, kind, delta_on_hand, delta_reserved, on_hand_after, reserved_after, reason, note, order_id, actor, place)
-  order by e.place
-  returning ledger_entry_id`
-
-async function write(
-  tx: Transaction,
-  items: ReadonlyMap<string, StockItem>,
-  byPlace: ReadonlyMap<string, Level>,
-  ledger: readonly LedgerRow[],
-  kept: ReadonlySet<Level>
-): Promise<{ announcements: Announcement[]; ledgerEntryIds: number[] }> {
-  const nets = netMovements(ledger, kept)
-  const edges = [...items.values()].map(edgesOf).filter(edge => edge !== undefined)
-  const [stored] = await Promise.all([
-    nets.length === 0
-      ? []
-      : tx.query<{ ledger_entry_id: number }>(store, [
-          nets.map(net => net.variantId),
-          nets.map(net => net.locationId),
-          nets.map(net => net.deltaOnHand),
-          nets.map(net => net.deltaReserved),
-          nets.map(net => byPlace.get(`${net.variantId} ${net.locationId}`)!.safetyStock),
-          ledger.map(row => row.variantId),
-          ledger.map(row => row.locationId),
-          ledger.map(row => row.kind),
-          ledger.map(row => row.deltaOnHand),
-          ledger.map(row => row.deltaReserved),
-          ledger.map(row => row.onHandAfter),
-          ledger.map(row => row.reservedAfter),
-          ledger.map(row => row.reason),
-          ledger.map(row => row.note),
-          ledger.map(row => row.orderId),
-          ledger.map(row => row.actor)
-        ]),
-    edges.length === 0
-      ? []
-      : tx.query(storeEdges, [
-          edges.map(edge => edge.variantId),
-          edges.map(edge => edge.low),
-          edges.map(edge => edge.alertSequence)
-        ])
-  ])
-  const updates = nets.map(net => {
-    const item = items.get(net.variantId)!
-    const level = byPlace.get(`${net.variantId} ${net.locationId}`)!
-    level.version += 1
-    return announcement(
-      InventoryUpdated,
-      {
-        productId: item.productId,
-        variantId: net.variantId,
-        locationId: net.locationId,
-        onHand: level.onHand,
-        reserved: level.reserved,
-        availableQuantity: availableAt(level),
-        deltaOnHand: net.deltaOnHand,
-        deltaReserved: net.deltaReserved
-      },
-      level.version
-    )
-  })
-  return {
-    announcements: [...updates, ...edges.flatMap(edge => edge.announcements)],
-    ledgerEntryIds: stored.map(row => row.ledger_entry_id)
-  }
-}
-
-const storeEdges = `update stock_items i set low = e.low, alert_sequence = e.alert_sequence
-  from unnest($1::uuid[], $2::boolean[], $3::bigint[]) as e (variant_id, low, alert_sequence) where i.variant_id = e.variant_id`
-
-type Net = { variantId: string; locationId: string; deltaOnHand: number; deltaReserved: number }
-
-function netMovements(ledger: readonly LedgerRow[], kept: ReadonlySet<Level>): Net[] {
-  const nets = new Map<string, Net>()
-  for (const { variantId, locationId } of kept)
-    nets.set(`${variantId} ${locationId}`, { variantId, locationId, deltaOnHand: 0, deltaReserved: 0 })
-  for (const { variantId, locationId, deltaOnHand, deltaReserved } of ledger) {
-    const place = `${variantId} ${locationId}`
-    const net = nets.get(place) ?? { variantId, locationId, deltaOnHand: 0, deltaReserved: 0 }
-    net.deltaOnHand += deltaOnHand
-    net.deltaReserved += deltaReserved
-    nets.set(place, net)
-  }
-  return [...nets.values()]
 }

@@ -38,7 +38,7 @@ export async function updateInventory(
       lowStockThreshold,
       tracked
     ])
-    await announceAll(tx, (await book.write(tx)).announcements)
+    announceAll(tx, book.write(tx))
   }
   const [inventory] = await readInventories(tx, [variantId])
   return shown(inventory!)

@@ -27,7 +27,7 @@ export async function updateLocation(
   )
   if (book) {
     book.switchLocation(params.locationId, active)
-    await announceAll(tx, (await book.write(tx)).announcements)
+    announceAll(tx, book.write(tx))
   }
   return toLocation(row!)
 }

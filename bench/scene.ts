@@ -1,0 +1,152 @@
+/** What a run needs: PostgreSQL, our service with production defaults, and the servers that it is compared with. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, open, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as delay } from 'node:timers/promises'
+import { startEmbeddedPostgres } from '#platform/embedded-postgres.ts'
+import { openHttpClient } from '#platform/http-client.ts'
+
+export interface Scene extends AsyncDisposable {
+  url: string
+  token: string
+  productId: string
+  variantId: string
+  staticUrl: string
+  transactionUrl: string
+  databaseUrl: string
+  servicePid: number
+  staticPid: number
+  transactionPid: number
+  postgresPid: number
+  reconciliation(): Promise<{ drift: number; oversold: number }>
+}
+
+export async function openScene(): Promise<Scene> {
+  await using stack = new AsyncDisposableStack()
+  const dataDir = await mkdtemp(join(tmpdir(), 'bench-'))
+  stack.defer(() => rm(dataDir, { recursive: true, force: true }))
+  const postgres = stack.use(
+    await startEmbeddedPostgres({ dataDir: join(dataDir, 'postgres'), settings: { shared_buffers: '512MB' } })
+  )
+
+  // The neighbours stay away: the Product Service alone is measured, with the issuer that it needs, and every setting at its default.
+  const service = await startService(stack, join(dataDir, 'service.log'), postgres.url)
+  const base = new URL(service.urls.product!).origin
+  const credentials = {
+    tokenUrl: `${new URL(service.urls.user!).origin}/oauth/token`,
+    clientId: 'admin',
+    clientSecret: 'admin-secret'
+  }
+  const client = stack.use(openHttpClient({ url: base, credentials }))
+  const created = await client.call<{ productId: string; variants: { variantId: string }[] }>('POST', '/v1/products', {
+    body: sampleProduct
+  })
+  const { productId, variants } = created.body
+  const bytes = JSON.stringify((await client.call('GET', `/v1/products/${productId}`)).body)
+  const token = await tokenOf(credentials)
+
+  const fixed = await start(stack, ['bench/static-server.ts'], { BODY: bytes })
+  const transactions = await start(stack, ['bench/transaction-server.ts'], { DATABASE_URL: postgres.url })
+  const running = stack.move()
+  return {
+    url: base,
+    token,
+    productId,
+    variantId: variants[0]!.variantId,
+    staticUrl: fixed.line,
+    transactionUrl: transactions.line,
+    databaseUrl: postgres.url,
+    servicePid: service.pid,
+    staticPid: fixed.pid,
+    transactionPid: transactions.pid,
+    postgresPid: postgres.pid,
+    reconciliation: async () =>
+      (await client.call<{ drift: number; oversold: number }>('GET', '/v1/inventory/reconciliation')).body,
+    [Symbol.asyncDispose]: () => running.disposeAsync()
+  }
+}
+
+/** About 1.4 kB as it is served: three variants with a price each. */
+const sampleProduct = {
+  title: 'Trail shoe',
+  status: 'active',
+  brand: 'Fernweg',
+  description: 'A light shoe for stony paths, with a sole that grips on wet rock and dries in an hour. '.repeat(2),
+  attributes: { material: 'mesh', waterproof: false, weightGrams: 280 },
+  options: [{ name: 'Size', values: ['41', '42', '43'] }],
+  variants: ['41', '42', '43'].map(size => ({
+    sku: `SHOE-${size}`,
+    options: { Size: size },
+    prices: [{ amount: '89.90', currency: 'EUR' }],
+    inventory: { onHand: 1_900_000_000 }
+  }))
+}
+
+type ReadyLine = { unit: string; msg: string; urls: Record<string, string> }
+
+/** Starts our service, its log in a file as a supervisor would have it, and waits for the line that says ready. */
+async function startService(
+  stack: AsyncDisposableStack,
+  logFile: string,
+  databaseUrl: string
+): Promise<{ pid: number; urls: Record<string, string> }> {
+  const log = await open(logFile, 'w')
+  const environment = { ...process.env, DATABASE_URL: databaseUrl, PORT: '0', LOG_FORMAT: 'json' }
+  const child = spawn(process.execPath, ['src/main.ts', 'user', 'product'], {
+    env: environment,
+    stdio: ['ignore', log.fd, 'inherit']
+  })
+  stack.defer(() => stop(child))
+  await log.close()
+  while (child.exitCode === null) {
+    const lines = (await readFile(logFile, 'utf8')).split('\n').slice(0, -1)
+    const ready = lines.map(line => JSON.parse(line) as ReadyLine).find(line => line.unit === 'process' && line.msg === 'ready')
+    if (ready) return { pid: child.pid!, urls: ready.urls }
+    await delay(50)
+  }
+  throw new Error(`the service ended with ${child.exitCode}`)
+}
+
+/** Starts a Node process and waits for its first line on standard output. */
+async function start(
+  stack: AsyncDisposableStack,
+  args: string[],
+  environment: Record<string, string>
+): Promise<{ pid: number; line: string }> {
+  const child = spawn(process.execPath, args, { env: { ...process.env, ...environment }, stdio: ['ignore', 'pipe', 'inherit'] })
+  stack.defer(() => stop(child))
+  const lines = createInterface({ input: child.stdout })
+  const [line] = (await Promise.race([
+    once(lines, 'line'),
+    once(child, 'exit').then(([code]) => Promise.reject(new Error(`${args[0]} ended with ${code}`)))
+  ])) as [string]
+  child.stdout.resume()
+  return { pid: child.pid!, line }
+}
+
+async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const ended = once(child, 'exit')
+  child.kill('SIGTERM')
+  await ended
+}
+
+async function tokenOf({
+  tokenUrl,
+  clientId,
+  clientSecret
+}: {
+  tokenUrl: string
+  clientId: string
+  clientSecret: string
+}): Promise<string> {
+  const reply = await fetch(tokenUrl, {
+    method: 'POST',
+    headers: { authorization: `Basic ${btoa(`${clientId}:${clientSecret}`)}` },
+    body: new URLSearchParams({ grant_type: 'client_credentials' })
+  })
+  return ((await reply.json()) as { access_token: string }).access_token
+}
