@@ -44,8 +44,8 @@ export interface Broker extends AsyncDisposable {
   readonly system: 'postgresql' | 'rabbitmq' | 'kafka'
   /**
    * Resolves once the broker has durably accepted every message, in order per key.
-   * Rejects with `MessagesRefused` for messages that it will never accept (over `limits.ts`; the others were accepted), with any other error when
-   * nothing is known: publish the same messages again, consumers deduplicate.
+   * Rejects with `MessagesRefused` for messages that it will never accept (over `limits.ts`; the others were accepted), with
+   * any other error when nothing is known: publish the same messages again, consumers deduplicate.
    */
   publish(messages: readonly Message[]): Promise<void>
   /**
@@ -57,7 +57,6 @@ export interface Broker extends AsyncDisposable {
 
 /** Where a driver writes what an operator should know; pino's logger is one. */
 export type BrokerLog = {
-  info(details: object, message: string): void
   warn(details: object, message: string): void
 }
 

@@ -32,10 +32,11 @@ export async function serveGateway(options: GatewayOptions): Promise<HttpServer>
   const { upstreams, log, baseUrl } = options
   const app = Fastify(frameworkOptions(baseUrl))
   const refuse = refusing(baseUrl, log)
-  app.setErrorHandler((error: { statusCode?: number }, request, reply) =>
-    // The proxy library refuses paths that climb out of where they belong.
-    refuse(request, reply, error.statusCode === 400 && !(error instanceof Problem) ? new Problem('not-found') : error)
-  )
+  app.setErrorHandler((error: { statusCode?: number; code?: string }, request, reply) => {
+    // The proxy library refuses paths that climb out of where they belong with an error that says no more than that.
+    const climbs = error.statusCode === 400 && error.code === undefined
+    return refuse(request, reply, climbs ? new Problem('not-found', 'There is no such path') : error)
+  })
   app.setNotFoundHandler((request, reply) => {
     const known = app.supportedMethods.includes(request.method)
     return refuse(request, reply, known ? new Problem('not-found', 'There is no such path') : new Problem('not-implemented'))

@@ -5,7 +5,7 @@
  */
 import { generateKeyPairSync, randomUUID } from 'node:crypto'
 import type { FastifyInstance } from 'fastify'
-import Provider, { errors, type JWK, type KoaContextWithOIDC } from 'oidc-provider'
+import Provider, { type ClientAuthMethod, errors, type JWK, type KoaContextWithOIDC } from 'oidc-provider'
 import type { Log } from './log.ts'
 
 export type SigningKey = JWK & { kid: string }
@@ -25,7 +25,9 @@ export type Issuer = {
 export const USER_ID_TOKEN_TYPE = 'urn:product-service:token-type:user-id'
 
 const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
+const GRANTS = ['client_credentials', TOKEN_EXCHANGE]
 const ACCESS_TOKEN_TYPE = 'urn:ietf:params:oauth:token-type:access_token'
+const AUTH_METHODS: ClientAuthMethod[] = ['client_secret_basic', 'client_secret_post']
 const LIFETIME_SECONDS = 3600
 const PREFIX = '/oauth'
 
@@ -73,12 +75,12 @@ function providerFor({ issuer, audience, signingKey, clients, userMayAct, log }:
     clients: clients.map(({ clientId, secret }) => ({
       client_id: clientId,
       client_secret: secret,
-      grant_types: ['client_credentials', TOKEN_EXCHANGE],
+      grant_types: GRANTS,
       redirect_uris: [],
       response_types: []
     })),
+    clientAuthMethods: AUTH_METHODS,
     clientDefaults: { id_token_signed_response_alg: 'EdDSA' },
-    scopes: [...new Set(clients.flatMap(client => client.scopes))],
     features: {
       devInteractions: { enabled: false },
       resourceIndicators: { enabled: false },
@@ -98,6 +100,22 @@ function providerFor({ issuer, audience, signingKey, clients, userMayAct, log }:
   })
   provider.proxy = true
   provider.on('server_error', (_ctx, error) => log.error({ unit: 'issuer', err: error }, 'unexpected error'))
+
+  // The library can do more than this issuer does; its metadata (RFC 8414) says what this does.
+  provider.use(async (ctx, next) => {
+    await next()
+    if (ctx.oidc?.route !== 'discovery') return
+    const { issuer, token_endpoint, jwks_uri } = ctx.body as Record<string, string>
+    ctx.body = {
+      issuer,
+      token_endpoint,
+      jwks_uri,
+      scopes_supported: [...new Set(clients.flatMap(client => client.scopes))],
+      response_types_supported: [],
+      grant_types_supported: GRANTS,
+      token_endpoint_auth_methods_supported: AUTH_METHODS
+    }
+  })
 
   const resourceServer = new provider.ResourceServer(audience, {
     audience,

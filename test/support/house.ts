@@ -16,18 +16,20 @@ export type Area = {
   name: string
   /** Globs; a file belongs to the first area that has it. */
   files: readonly string[]
-  /** Areas; its own is always among them. */
+  /** Areas that it may import beside itself. */
   mayImport: readonly string[]
-  /** Areas of which it may import types only, save these names. */
+  /** Areas of which it may import types only, save these values. */
   mayImportTypes?: Readonly<Record<string, readonly string[]>>
-  /** Node's modules that it may import; all when left out. */
+  /** Node's modules that it may import; any when left out. */
   node?: readonly string[]
-  /** What it may not take from its surroundings. */
+  /** What it never takes from its surroundings. */
   never?: readonly Use[]
 }
 
-export type Door = { technology: string; packages?: readonly string[]; use?: Use; files: readonly string[] }
+/** A technology, and the only files that may import its packages or use it. */
+export type Door = { technology: string; packages?: readonly string[]; uses?: readonly Use[]; files: readonly string[] }
 
+/** A file or name → why the rule is not for it. */
 export type Reasons = Readonly<Record<string, string>>
 
 export function filesWithoutArea({ sources }: House, areas: readonly Area[]): string[] {
@@ -39,20 +41,178 @@ export function forbiddenImports({ sources }: House, areas: readonly Area[]): st
   return sources.flatMap(({ path, imports, uses }) => {
     const area = areaOf(path, areas)
     if (!area) return []
-    const used = (area.never ?? []).filter(use => uses.has(use)).map(use => `${path} uses ${use}, which ${area.name} never does`)
-    const imported = imports.flatMap(each => {
-      if (each.from === '…') return `${path} imports what nobody can read: a computed path`
-      if (each.from.startsWith('node:')) return !area.node || area.node.includes(each.from) ? [] : `${path} imports ${each.from}`
-      if (!isOurs(each)) return []
-      if (!paths.has(each.from)) return each.from.endsWith('.ts') ? `${path} imports ${each.from}, which is not there` : []
-      return mayImport(area, areaOf(each.from, areas), each) ? [] : `${path} imports ${each.from}`
-    })
-    return [...used, ...imported]
+    const used = (area.never ?? []).filter(use => uses.has(use)).map(use => `${path} uses ${use}`)
+    const imported = imports.filter(each =>
+      !paths.has(each.from) ? !isOutside(area, each) : !mayImport(area, areaOf(each.from, areas), each)
+    )
+    return [...used, ...imported.map(each => `${path} imports ${each.from}`)]
   })
 }
 
-function mayImport(area: Area, target: Area | undefined, { typeOnly, names }: Import): boolean {
+function areaOf(path: string, areas: readonly Area[]): Area | undefined {
+  return areas.find(({ files }) => isAmong(path, files))
+}
+
+function isAmong(path: string, globs: readonly string[]): boolean {
+  return globs.some(glob => matchesGlob(path, glob))
+}
+
+function mayImport(area: Area, target: Area | undefined, { typeOnly, values }: Import): boolean {
   if (!target || target === area || area.mayImport.includes(target.name)) return true
-  const values = area.mayImportTypes?.[target.name]
-  return values !== undefined && (typeOnly || names.every(name => values.includes(name)))
+  const allowed = area.mayImportTypes?.[target.name]
+  return allowed !== undefined && (typeOnly || values.every(value => allowed.includes(value)))
+}
+
+/** Not a file of ours: a package, whose door is checked elsewhere, or a module of Node's that the area may use. */
+function isOutside(area: Area, { from }: Import): boolean {
+  if (from.startsWith('node:')) return area.node?.includes(from) ?? true
+  return !from.endsWith('.ts') && from !== '…'
+}
+
+/** Packages that nobody lists, doors that somebody goes around, and doors that nobody uses. */
+export function brokenDoors({ sources }: House, doors: readonly Door[]): string[] {
+  const around = sources.flatMap(({ path, imports, uses }) => {
+    const packages = imports
+      .filter(({ from }) => !from.startsWith('node:') && !from.startsWith('src/'))
+      .map(({ from }) => packageOf(from))
+    const wrong = [...new Set(packages)].filter(
+      each => !doors.some(door => door.packages?.includes(each) && isAmong(path, door.files))
+    )
+    const used = doors.flatMap(door => door.uses?.filter(use => uses.has(use) && !isAmong(path, door.files)) ?? [])
+    return [...wrong, ...used].map(each => `${path} uses ${each} without being its door`)
+  })
+  const unused = doors.flatMap(({ technology, packages = [], uses = [], files }) => {
+    const through = (glob: string) =>
+      sources.some(
+        source =>
+          matchesGlob(source.path, glob) &&
+          (source.imports.some(({ from }) => packages.includes(packageOf(from))) || uses.some(use => source.uses.has(use)))
+      )
+    return files.filter(glob => !through(glob)).map(glob => `${glob} is a door to ${technology} that nobody goes through`)
+  })
+  return [...around, ...unused]
+}
+
+/** `@scope/name/file.js` → `@scope/name`. */
+function packageOf(specifier: string): string {
+  return specifier.split('/', specifier.startsWith('@') ? 2 : 1).join('/')
+}
+
+/** What nouns and rules may import: contracts, one another, types, and what others have that is as pure. */
+export type Pure = { files: readonly string[]; values: Readonly<Record<string, readonly string[]>> }
+
+const impurities: readonly Use[] = ['environment', 'process', 'fetch', 'clock', 'chance', 'async']
+/** Whoever is handed one of these does more than arithmetic. */
+const handles = ['src/platform/database.ts']
+
+export function impureRules({ sources }: House, { files, values }: Pure): string[] {
+  const missing = files.filter(file => !sources.some(({ path }) => path === file)).map(file => `${file} is not there`)
+  const impure = sources
+    .filter(({ path }) => files.includes(path))
+    .flatMap(({ path, imports, uses }) => {
+      const imported = imports.filter(({ from, typeOnly, values: taken }) => {
+        if (handles.includes(from)) return true
+        if (typeOnly || from.startsWith('src/contracts/') || files.includes(from)) return false
+        return !taken.every(value => values[from]?.includes(value))
+      })
+      return [
+        ...imported.map(({ from }) => `${path} imports ${from}`),
+        ...impurities.filter(use => uses.has(use)).map(use => `${path} uses ${use}`)
+      ]
+    })
+  return [...missing, ...impure]
+}
+
+/** Circles of imports that run: types are left out, since nothing of them is there at run time. */
+export function importCycles({ sources }: House): string[] {
+  const next = new Map(
+    sources.map(({ path, imports }) => [path, imports.filter(({ typeOnly }) => !typeOnly).map(({ from }) => from)])
+  )
+  const done = new Set<string>()
+  const cycles: string[] = []
+  const walk = (path: string, trail: readonly string[]): void => {
+    const start = trail.indexOf(path)
+    if (start >= 0) cycles.push([...trail.slice(start), path].join(' → '))
+    if (start >= 0 || done.has(path)) return
+    for (const each of next.get(path) ?? []) walk(each, [...trail, path])
+    done.add(path)
+  }
+  for (const path of next.keys()) walk(path, [])
+  return cycles
+}
+
+const kebabCase = /^(\d{4}-)?[a-z][a-z0-9]*(-[a-z0-9]+)*(\.[a-z]+)+$/
+const saysNothing = ['util', 'utils', 'helper', 'helpers', 'common', 'manager', 'misc']
+
+export function badNames({ paths }: House): string[] {
+  return paths
+    .filter(path => {
+      const folders = path.split('/')
+      const file = folders.pop()!
+      const words = [...folders, file.split('.')[0]!].flatMap(name => name.split('-'))
+      return !kebabCase.test(file) || file === 'index.ts' || words.some(word => saysNothing.includes(word))
+    })
+    .map(path => `${path} is not a name that says what is in it, in kebab-case`)
+}
+
+/** An operation lives in a file of its name that begins with the function of its name, or where the list says. */
+export function unnamedBehaviours(
+  { sources, apis }: House,
+  elsewhere: Readonly<Record<string, { file: string; why: string }>>
+): string[] {
+  const operations = apis.flatMap(({ service, operations }) => Object.keys(operations).map(name => ({ service, name })))
+  const stale = Object.keys(elsewhere)
+    .filter(name => !operations.some(each => each.name === name))
+    .map(name => `${name} is no operation`)
+  const missing = operations.flatMap(({ service, name }) => {
+    const file = elsewhere[name]?.file ?? `${name.replaceAll(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)}.ts`
+    const source = sources.find(({ path }) => path.startsWith(`src/services/${service}/`) && path.endsWith(`/${file}`))
+    if (!source) return [`${name} of ${service} has no ${file}`]
+    const first = source.functions.find(({ exported }) => exported)?.name
+    return name in elsewhere || first === name ? [] : [`${source.path} begins with ${first}, not with ${name}`]
+  })
+  return [...stale, ...missing]
+}
+
+export function unansweredOperations({ apis, handlers }: House): string[] {
+  return apis.flatMap(({ service, operations }) => {
+    const answered = handlers[service] ?? []
+    const declared = Object.keys(operations)
+    return [
+      ...declared.filter(name => !answered.includes(name)).map(name => `${name} of ${service} has no handler`),
+      ...answered.filter(name => !declared.includes(name)).map(name => `${service} answers ${name}, which no contract declares`)
+    ]
+  })
+}
+
+/** Operations that anybody may call, and paths beside the contracts, that are not in the lists; and what is in them for nothing. */
+export function undeclaredAccess(
+  { sources, apis }: House,
+  open: Reasons,
+  beside: Readonly<Record<string, readonly string[]>>
+): string[] {
+  const all = apis.flatMap(({ operations }) => Object.entries(operations))
+  const unscoped = all.filter(([, { scope }]) => !scope).map(([name]) => name)
+  const found = sources.flatMap(({ path, routes }) => routes.map(route => `${path} serves ${route}`))
+  const listed = Object.entries(beside).flatMap(([path, routes]) => routes.map(route => `${path} serves ${route}`))
+  return [
+    ...unscoped.filter(name => !(name in open)).map(name => `${name} names no scope`),
+    ...Object.keys(open)
+      .filter(name => !unscoped.includes(name))
+      .map(name => `${name} is listed as open, and is not`),
+    ...found.filter(each => !listed.includes(each)).map(each => `${each} beside the contracts`),
+    ...listed.filter(each => !found.includes(each)).map(each => `${each} no longer`)
+  ]
+}
+
+const LINES_MAX = 250
+
+export function longFiles({ sources }: House, reasons: Reasons): string[] {
+  const long = sources.filter(({ lines }) => lines > LINES_MAX)
+  return [
+    ...long.filter(({ path }) => !(path in reasons)).map(({ path, lines }) => `${path} has ${lines} lines, over ${LINES_MAX}`),
+    ...Object.keys(reasons)
+      .filter(path => !long.some(source => source.path === path))
+      .map(path => `${path} is no longer long`)
+  ]
 }

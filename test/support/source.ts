@@ -8,8 +8,8 @@ export type Import = {
   from: string
   /** It vanishes when types are stripped. */
   typeOnly: boolean
-  /** What is taken by name: `*` for everything, `default`; nothing for an import for its effect. */
-  names: readonly string[]
+  /** The values that it takes: `*` for everything, `default`; nothing for an import for its effect. */
+  values: readonly string[]
 }
 
 export type Source = {
@@ -41,21 +41,24 @@ export function parseSource(path: string, text: string): Source {
   const found = { imports: [] as Import[], uses: new Set<Use>(), routes: [] as string[] }
   const ownNames = new Set<string>()
   for (const { moduleRequest, entries } of module.staticImports) {
-    const names = entries.map(({ importName }) => importName.name ?? (importName.kind === 'Default' ? 'default' : '*'))
-    found.imports.push({
-      from: resolved(path, moduleRequest.value),
-      typeOnly: entries.length > 0 && entries.every(entry => entry.isType),
-      names
-    })
+    const values = entries
+      .filter(entry => !entry.isType)
+      .map(({ importName: { name, kind } }) => name ?? (kind === 'Default' ? 'default' : '*'))
+    found.imports.push({ from: resolved(path, moduleRequest.value), typeOnly: entries.length > 0 && values.length === 0, values })
   }
   for (const { moduleRequest, importName, isType } of module.staticExports.flatMap(({ entries }) => entries)) {
     if (!moduleRequest) continue
-    found.imports.push({ from: resolved(path, moduleRequest.value), typeOnly: isType, names: [importName.name ?? '*'] })
+    found.imports.push({
+      from: resolved(path, moduleRequest.value),
+      typeOnly: isType,
+      values: isType ? [] : [importName.name ?? '*']
+    })
   }
   visit(program, undefined, (node, parent) => {
     const specifier = dynamicSpecifier(node)
-    if (specifier) found.imports.push({ from: resolved(path, specifier.text), typeOnly: specifier.typeOnly, names: ['*'] })
-    if (node.type === 'Identifier' && parent && 'params' in parent && (parent.params as unknown[]).includes(node)) ownNames.add(node.name)
+    if (specifier) found.imports.push({ from: resolved(path, specifier.text), typeOnly: specifier.typeOnly, values: ['*'] })
+    if (node.type === 'Identifier' && parent && 'params' in parent && (parent.params as unknown[]).includes(node))
+      ownNames.add(node.name)
     const use = useOf(node, parent)
     if (use) found.uses.add(use)
     const route = routeOf(node)

@@ -1,7 +1,6 @@
 /** What the index says of a product. Rows are written here only: by version, so that the order of news does not matter. */
-import type { Static } from 'typebox'
 import { toMinor } from '#contracts/resources/money.ts'
-import type { Prices } from '#contracts/resources/product.ts'
+import type { ProductIndexEvent } from '#contracts/resources/search.ts'
 import type { Transaction } from '#platform/database.ts'
 import { lockCategoryNames } from './category-names.ts'
 import { wordVector } from './words.ts'
@@ -15,7 +14,7 @@ export type IndexEntry = {
   categoryIds: readonly string[]
   /** null: not known; then what was known is kept. */
   variantIds: readonly string[] | null
-  prices: Static<typeof Prices>
+  prices: NonNullable<ProductIndexEvent['prices']>
   updatedAt: string
 }
 

@@ -130,6 +130,8 @@ describe('the development issuer', () => {
     assert.equal(status, 200)
     assert.ok(headers.get('x-request-id'))
     assert.deepEqual([body.issuer, body.token_endpoint, body.jwks_uri], [issuer, `${issuer}/token`, `${issuer}/jwks`])
+    assert.deepEqual(body.grant_types_supported, ['client_credentials', 'urn:ietf:params:oauth:grant-type:token-exchange'])
+    assert.equal(body.authorization_endpoint, undefined)
     const { body: keys } = await service.request('GET', '/oauth/jwks')
     assert.deepEqual(
       keys.keys.map((key: object) => Object.keys(key).sort()),

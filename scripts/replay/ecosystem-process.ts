@@ -1,0 +1,134 @@
+/** The whole ecosystem as a process of its own, on a database of its own: what the replay plays on, and kills. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+
+export interface EcosystemProcess extends AsyncDisposable {
+  url: string
+  /** For a superuser. */
+  databaseUrl: string
+  /** Kills it without a warning and starts it again on the same data. Resolves when it is ready. */
+  killAndRestart(): Promise<void>
+  /** Rejects when it ends by itself. */
+  ended: Promise<never>
+  /** Its last lines of output, and how many errors it logged. */
+  said: { lastLines: string[]; errors: number }
+}
+
+export type EcosystemOptions = {
+  /** The embedded database goes below it, unless `databaseUrl` names another. */
+  dataDir: string
+  databaseUrl?: string | undefined
+  /** shuffle, duplicate, delay */
+  eventFaults: readonly string[]
+}
+
+const READY_WITHIN_MS = 120_000
+const STOP_WITHIN_MS = 15_000
+const LINES_KEPT = 30
+
+export async function startEcosystemProcess({ dataDir, databaseUrl, eventFaults }: EcosystemOptions): Promise<EcosystemProcess> {
+  const port = await freePort()
+  const url = `http://localhost:${port}`
+  const env = {
+    ...process.env,
+    NODE_ENV: 'development',
+    PORT: String(port),
+    DATA_DIR: dataDir,
+    DATABASE_URL: databaseUrl ?? '',
+    SAMPLE_CATALOG: '0',
+    LOG_LEVEL: 'warn',
+    LOG_FORMAT: 'json',
+    EVENT_FAULTS: eventFaults.join(',')
+  }
+  const said = { lastLines: [] as string[], errors: 0 }
+  const ended = Promise.withResolvers<never>()
+  ended.promise.catch(() => {})
+  let ending = false
+  let child = launch()
+
+  function launch(): ChildProcess {
+    // In a group of its own: a Ctrl-C is for the replay, which then stops it in order.
+    const started = spawn(process.execPath, [main], { env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+    for (const stream of [started.stdout!, started.stderr!]) createInterface(stream).on('line', note)
+    started.once('exit', (code, signal) => {
+      if (!ending) ended.reject(new Error(`The ecosystem ended by itself (${signal ?? code}):\n${said.lastLines.join('\n')}`))
+    })
+    return started
+  }
+
+  function note(line: string): void {
+    if (/^\{"level":(50|60)/.test(line)) said.errors++
+    said.lastLines = [...said.lastLines.slice(1 - LINES_KEPT), line]
+  }
+
+  async function end(signal: NodeJS.Signals): Promise<void> {
+    ending = true
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const exited = once(child, 'exit')
+    child.kill(signal)
+    const impatience = setTimeout(() => child.kill('SIGKILL'), STOP_WITHIN_MS)
+    await exited
+    clearTimeout(impatience)
+  }
+
+  const ready = () => Promise.race([untilReady(url), ended.promise])
+  try {
+    await ready()
+  } catch (error) {
+    await end('SIGKILL')
+    throw error
+  }
+  return {
+    url,
+    databaseUrl: databaseUrl ?? (await embeddedUrl(dataDir)),
+    said,
+    ended: ended.promise,
+    async killAndRestart() {
+      await end('SIGKILL')
+      ending = false
+      child = launch()
+      await ready()
+    },
+    [Symbol.asyncDispose]: () => end('SIGTERM')
+  }
+}
+
+const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+
+async function untilReady(url: string): Promise<void> {
+  const deadline = Date.now() + READY_WITHIN_MS
+  for (;;) {
+    const ready = await fetch(`${url}/health/ready`, { signal: AbortSignal.timeout(5000) }).catch(() => undefined)
+    await ready?.body?.cancel()
+    if (ready?.ok) return
+    if (Date.now() > deadline) throw new Error(`The ecosystem is not ready after ${READY_WITHIN_MS / 1000} s`)
+    await delay(50)
+  }
+}
+
+/** As the embedded database notes it for whoever comes next. */
+async function embeddedUrl(dataDir: string): Promise<string> {
+  const noted = async (name: string) => (await readFile(join(dataDir, 'postgres', name), 'utf8')).trim()
+  return `postgres://postgres:${await noted('password')}@127.0.0.1:${await noted('port')}/postgres`
+}
+
+/** Below the ports that the system hands out by itself: it must still be free after a kill. */
+async function freePort(): Promise<number> {
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000)
+    const server = createServer()
+    const free = await new Promise<boolean>(resolve => {
+      server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true))
+    })
+    if (!free) continue
+    server.close()
+    await once(server, 'close')
+    return port
+  }
+}
