@@ -7,7 +7,10 @@ export interface AuditDatabase extends AsyncDisposable {
 
 export async function openAuditDatabase(url: string): Promise<AuditDatabase> {
   // Counts come as bigint, which nothing here is too large for.
-  const types = { getTypeParser: (oid: number, format?: 'text') => (oid === INT8 || oid === NUMERIC ? Number : pg.types.getTypeParser(oid, format)) }
+  const types = {
+    getTypeParser: (oid: number, format?: 'text') =>
+      oid === INT8 || oid === NUMERIC ? Number : pg.types.getTypeParser(oid, format)
+  }
   const client = new pg.Client({ connectionString: url, application_name: 'replay', types: types as never })
   await client.connect()
   return {

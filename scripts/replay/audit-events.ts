@@ -27,7 +27,8 @@ export async function auditEvents(database: AuditDatabase): Promise<{ counts: Ev
     )
     counts.committed[service] = row!.committed
     counts.deadLettersOpen += row!.dead
-    if (row!.unpublished > 0) findings.push({ what: `events of ${service} that the broker never got`, lost: row!.unpublished, twice: 0 })
+    if (row!.unpublished > 0)
+      findings.push({ what: `events of ${service} that the broker never got`, lost: row!.unpublished, twice: 0 })
     all.push(`select topic, type, event_id::text from "${service}".event_log`)
   }
   for (const { name, service, topics, types } of consumerGroups()) {

@@ -78,7 +78,8 @@ function matchCancellations({ sales, cancellations }: History): (PlannedCancella
     const { sale, left, whole } = match
     for (const [code, quantity] of units) left.set(code, left.get(code)! - quantity)
     match.whole = false
-    if (whole && [...left.values()].every(quantity => quantity === 0)) return { kind: 'cancellation', at, invoice, order: sale.invoice }
+    if (whole && [...left.values()].every(quantity => quantity === 0))
+      return { kind: 'cancellation', at, invoice, order: sale.invoice }
     return { kind: 'return', at, invoice, order: sale.invoice, lines: linesOf(cancellation) }
   })
 }

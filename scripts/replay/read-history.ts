@@ -29,7 +29,12 @@ export type History = {
 
 /** Streams `file`, unpacking it when its name ends in .gz. Throws when it is not there, is cut off, or lacks a column. */
 export async function readHistory(file: string): Promise<History> {
-  const history: History = { sales: [], cancellations: [], articles: new Map(), rows: { read: 0, sold: 0, cancelled: 0, unusable: {} } }
+  const history: History = {
+    sales: [],
+    cancellations: [],
+    articles: new Map(),
+    rows: { read: 0, sold: 0, cancelled: 0, unusable: {} }
+  }
   const invoices = { sale: new Map<string, Invoice>(), cancellation: new Map<string, Invoice>() }
   // Every byte comes through as a character of its own; what those mean is decided field by field.
   const parser = parse({ encoding: 'latin1', relax_column_count: true, relax_quotes: true, skip_empty_lines: true })
@@ -97,7 +102,11 @@ function inTimeOrder(invoices: Iterable<Invoice>): Invoice[] {
 
 /** Where each column is; the order of columns does not matter. */
 function placesOf(header: readonly string[], file: string): number[] {
-  const names = header.map(name => decoded(name).replace(/^\ufeff/, '').trim())
+  const names = header.map(name =>
+    decoded(name)
+      .replace(/^\ufeff/, '')
+      .trim()
+  )
   const missing = columns.filter(column => !names.includes(column))
   if (missing.length > 0) throw new Error(`${file} is no order history in the Online Retail layout: it lacks ${missing.join(', ')}`)
   return columns.map(column => names.indexOf(column))

@@ -45,7 +45,12 @@ export function openShop(url: string, connections: number): Shop {
     async bookReturn(items, invoice) {
       for (let from = 0; from < items.length; from += ADJUSTMENTS_MAX) {
         const part = items.slice(from, from + ADJUSTMENTS_MAX)
-        const adjustments = part.map(({ variantId, quantity }) => ({ variantId, delta: quantity, reason: 'returned', note: invoice }))
+        const adjustments = part.map(({ variantId, quantity }) => ({
+          variantId,
+          delta: quantity,
+          reason: 'returned',
+          note: invoice
+        }))
         await post('/v1/inventory/adjustments', { items: adjustments }, `return-${invoice}-${from}`)
       }
     },
@@ -57,5 +62,7 @@ export function openShop(url: string, connections: number): Shop {
 async function ask<Body>(client: HttpClient, method: 'GET' | 'POST', path: string, body?: unknown, key?: string): Promise<Body> {
   const reply = await client.call<Body>(method, path, { body, ...(key ? { idempotencyKey: key } : {}) })
   if (reply.status < 300) return reply.body
-  throw new Error(`${method} ${path}${key ? ` (${key})` : ''} was answered ${reply.status}: ${JSON.stringify(reply.body).slice(0, 1000)}`)
+  throw new Error(
+    `${method} ${path}${key ? ` (${key})` : ''} was answered ${reply.status}: ${JSON.stringify(reply.body).slice(0, 1000)}`
+  )
 }

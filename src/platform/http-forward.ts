@@ -55,7 +55,7 @@ export function addUpstream(
       config: { operationId: service },
       disableRequestLogging: true,
       // Unbounded, since a request whose client has gone holds its connection until the service answers; inFlightMax bounds the rest.
-      undici: { connections: 2, headersTimeout: timeoutMs, connectTimeout: CONNECT_TIMEOUT_MS },
+      undici: { connections: null, headersTimeout: timeoutMs, connectTimeout: CONNECT_TIMEOUT_MS },
       replyOptions: {
         rewriteRequestHeaders,
         rewriteHeaders,

@@ -150,11 +150,13 @@ describe('the development issuer', () => {
 test('processes that start together share one signing key', async () => {
   await using service = await runService(userService)
   const { database } = service
-  await database.query('delete from issuer_keys')
   const config = readConfig({ LOG_LEVEL: 'silent', LOG_FORMAT: 'json' })
   const context = { database, config, baseUrl: 'http://localhost:8080', log: openLog(config) }
-  await Promise.all([1, 2, 3, 4].map(() => developmentIssuer(context)))
-  assert.equal((await database.query('select from issuer_keys')).length, 1)
+  for (let round = 0; round < 10; round++) {
+    await database.query('delete from issuer_keys')
+    await Promise.all([1, 2, 3, 4].map(() => developmentIssuer(context)))
+    assert.equal((await database.query('select from issuer_keys')).length, 1)
+  }
 })
 
 test('production has no development issuer', async () => {
