@@ -5,19 +5,38 @@
 import assert from 'node:assert/strict'
 import { globSync } from 'node:fs'
 import { join } from 'node:path'
-import { type TestContext, test } from 'node:test'
+import { test } from 'node:test'
 import { apis } from '#contracts/catalogue.ts'
 import { roles } from '../src/roles.ts'
-import type * as house from './support/house.ts'
+import {
+  type Area,
+  areaOf,
+  badNames,
+  brokenDoors,
+  type Door,
+  filesWithoutArea,
+  forbiddenImports,
+  type House,
+  importCycles,
+  impureRules,
+  longFiles,
+  type Pure,
+  type Reasons,
+  unansweredOperations,
+  undeclaredAccess,
+  unnamedBehaviours
+} from './support/house.ts'
 import { parseSource, readSources } from './support/source.ts'
 
 const root = join(import.meta.dirname, '..')
 const services = globSync('*', { cwd: join(root, 'src/services') })
 const drivers = ['postgres', 'rabbitmq', 'kafka']
+const driverOf = (name: string) => `broker driver ${name}`
+const serviceOf = (name: string) => `service ${name}`
 
 /** Who may import whom. A file belongs to the first area that has it. */
-const areas: house.Area[] = [
-  { name: 'tests', files: ['**/*.test.ts', 'test/**', 'src/broker/conformance*.ts'], mayImport: everything() },
+const areas: Area[] = [
+  { name: 'tests', files: ['**/*.test.ts', 'test/**', 'src/broker/conformance*.ts'], mayImport: 'anything' },
   { name: 'contract files', files: ['src/contracts/generate.ts'], mayImport: ['contracts'], node: ['node:fs', 'node:path'] },
   { name: 'contracts', files: ['src/contracts/**'], mayImport: [], node: [], never: ['environment', 'process', 'fetch', 'clock'] },
   { name: 'broker interface', files: ['src/broker/broker.ts'], mayImport: [], node: [] },
@@ -43,11 +62,11 @@ const areas: house.Area[] = [
     files: ['src/*.ts'],
     mayImport: ['contracts', 'broker', 'broker interface', 'broker opening', 'platform', ...services.map(serviceOf)]
   },
-  { name: 'tools', files: ['scripts/**', 'bench/**'], mayImport: everything() }
+  { name: 'tools', files: ['scripts/**', 'bench/**'], mayImport: 'anything' }
 ]
 
 /** One door per technology: the only files that import its packages or use it. Tests and tools come in as they need. */
-const doors: house.Door[] = [
+const doors: Door[] = [
   { technology: 'PostgreSQL', packages: ['pg'], files: ['src/platform/database.ts', 'src/broker/postgres.ts'] },
   { technology: 'migrations', packages: ['node-pg-migrate'], files: ['src/platform/migrate.ts'] },
   {
@@ -77,7 +96,7 @@ const doors: house.Door[] = [
 ]
 
 /** Nouns and rules: arithmetic on what they are given, without a database, a clock, chance or a network. */
-const pure: house.Pure = {
+const pure: Pure = {
   files: [
     'order/order.ts',
     'product/catalog/category.ts',
@@ -110,7 +129,7 @@ const behavioursElsewhere = {
 }
 
 /** Operations that anybody may call. */
-const openOperations: house.Reasons = {}
+const openOperations: Reasons = {}
 
 /** Paths beside the contracts, all open to everybody; `…` is computed. */
 const pathsBeside = {
@@ -124,11 +143,189 @@ const pathsBeside = {
 }
 
 /** Why a file may be longer than others. */
-const longFiles: house.Reasons = {
+const longFor: Reasons = {
   'src/contracts/http/product-catalog.ts': 'a vocabulary: one entry per operation',
   'test/architecture.test.ts': 'tables',
   'test/contracts.test.ts': 'one promise after another, none depends on the next',
   'src/services/search/search.test.ts': 'one promise after another, none depends on the next'
 }
 
-type Planted = { files?: Record<string, string>; house?: Partial<house.House>; says: string[] }
+/** Something that breaks a rule, and what the rule then says. */
+type Planted = { files?: Record<string, string>; apis?: House['apis']; handlers?: House['handlers']; says: string[] }
+type Rule = { promise: string; check(house: House): string[]; planted: Planted[] }
+
+function planted(path: string, text: string, ...says: string[]): Planted {
+  return { files: { [path]: text }, says: says.map(each => `${path} ${each}`) }
+}
+
+function withPlanted({ files = {}, apis, handlers }: Planted): House {
+  const others = project.sources.filter(({ path }) => !(path in files))
+  return {
+    sources: [...others, ...Object.entries(files).map(([path, text]) => parseSource(path, text))],
+    paths: [...project.paths, ...Object.keys(files)],
+    apis: [...project.apis, ...(apis ?? [])],
+    handlers: { ...project.handlers, ...handlers }
+  }
+}
+
+const stock = 'src/services/product/inventory/stock.ts'
+const secret = {
+  method: 'GET',
+  path: '/v1/secrets',
+  tag: 'Secrets',
+  summary: 'Get one',
+  reply: { status: 200, description: 'It' }
+} as const
+
+const rules: Rule[] = [
+  {
+    promise: 'every file of the program belongs to an area',
+    check: all => filesWithoutArea(all, areas),
+    planted: [{ files: { 'src/adapters/x.ts': '' }, says: ['src/adapters/x.ts belongs to no area'] }]
+  },
+  {
+    promise: 'an area imports only what it may',
+    check: all => forbiddenImports(all, areas),
+    planted: [
+      planted('src/contracts/x.ts', `import { newId } from '#platform/id.ts'`, 'imports src/platform/id.ts'),
+      planted('src/contracts/x.ts', `import { randomUUID } from 'node:crypto'`, 'imports node:crypto'),
+      planted('src/broker/x.ts', `import type { Api } from '#contracts/define.ts'`, 'imports src/contracts/define.ts'),
+      planted('src/broker/kafka-x.ts', `export { openPostgresBroker } from './postgres.ts'`, 'imports src/broker/postgres.ts'),
+      planted('src/platform/x.ts', `import { openBroker } from '#broker/open.ts'`, 'imports src/broker/open.ts'),
+      planted('src/platform/x.ts', `import * as broker from '#broker/broker.ts'`, 'imports src/broker/broker.ts'),
+      planted('src/platform/x.ts', `import '../services/user/service.ts'`, 'imports src/services/user/service.ts'),
+      planted('src/platform/x.ts', `import '#broker/conformance.ts'`, 'imports src/broker/conformance.ts'),
+      planted('src/services/order/x.ts', `import type { User } from '../user/user.ts'`, 'imports src/services/user/user.ts'),
+      planted('src/services/order/x.ts', `const user = await import('../user/user.ts')`, 'imports src/services/user/user.ts'),
+      planted('src/services/order/x.ts', `type User = import('../user/user.ts').UserRow`, 'imports src/services/user/user.ts'),
+      planted('src/services/order/x.ts', 'export const service = (path: string) => import(path)', 'imports …'),
+      planted('src/services/order/x.ts', `import type { Broker } from '#broker/broker.ts'`, 'imports src/broker/broker.ts'),
+      planted('src/services/order/x.ts', `import { roles } from '../../roles.ts'`, 'imports src/roles.ts'),
+      planted('src/services/order/x.ts', 'export const url = process.env.URL', 'uses environment'),
+      planted('src/services/order/x.ts', `export const ask = () => fetch('http://product')`, 'uses fetch')
+    ]
+  },
+  {
+    promise: 'there is one door to each technology',
+    check: all =>
+      brokenDoors(
+        {
+          ...all,
+          sources: all.sources.filter(({ path }) => areaOf(path, areas)?.name !== 'tests' && path.startsWith('src/'))
+        },
+        doors
+      ),
+    planted: [
+      planted('src/services/order/x.ts', `import pg from 'pg'`, 'uses pg without being its door'),
+      planted('src/services/order/x.ts', `import type { FastifyInstance } from 'fastify'`, 'uses fastify without being its door'),
+      planted('src/platform/x.ts', `const { jwtVerify } = await import('jose')`, 'uses jose without being its door'),
+      planted('src/platform/x.ts', `import fast from 'ajv/dist/jtd.js'`, 'uses ajv without being its door'),
+      planted('src/platform/x.ts', `import pad from 'left-pad'`, 'uses left-pad without being its door'),
+      planted('src/platform/x.ts', 'const { env } = process', 'uses environment without being its door'),
+      planted('src/platform/x.ts', `export const home = globalThis.process['env'].HOME`, 'uses environment without being its door'),
+      { files: { 'src/platform/id.ts': '' }, says: ['src/platform/id.ts is a door to ids that nobody goes through'] }
+    ]
+  },
+  {
+    promise: 'nouns and rules do no more than arithmetic',
+    check: all => impureRules(all, pure),
+    planted: [
+      planted(stock, `import type { Queryable } from '#platform/database.ts'`, 'imports src/platform/database.ts'),
+      planted(stock, `import { newId } from '#platform/id.ts'`, 'imports src/platform/id.ts'),
+      planted(stock, `import { readFile } from 'node:fs/promises'`, 'imports node:fs/promises'),
+      planted(stock, 'export const now = () => new Date()', 'uses clock'),
+      planted(stock, 'export const dice = () => Math.random()', 'uses chance'),
+      planted(stock, `export async function ask() { return fetch('http://order') }`, 'uses fetch', 'uses async')
+    ]
+  },
+  {
+    promise: 'no imports run in a circle',
+    check: importCycles,
+    planted: [
+      {
+        files: { 'src/platform/x.ts': `import './y.ts'`, 'src/platform/y.ts': `export * from './x.ts'` },
+        says: ['src/platform/x.ts → src/platform/y.ts → src/platform/x.ts']
+      },
+      { files: { 'src/platform/x.ts': `import './y.ts'`, 'src/platform/y.ts': `import type { X } from './x.ts'` }, says: [] }
+    ]
+  },
+  {
+    promise: 'names are kebab-case and say what is in a file',
+    check: badNames,
+    planted: [
+      'src/platform/orderStock.ts',
+      'src/platform/string-utils.ts',
+      'src/contracts/index.ts',
+      'src/common/x.ts',
+      'src/services/order/OrderManager.ts'
+    ].map(path => ({
+      files: { [path]: '' },
+      says: [`${path} is not a name that says what is in it, in kebab-case`]
+    }))
+  },
+  {
+    promise: 'a behaviour has one name: of the operation, of its file, and of the function with which the file begins',
+    check: all => unnamedBehaviours(all, behavioursElsewhere),
+    planted: [
+      {
+        apis: [{ service: 'order', operations: { payOrder: { ...secret, scope: 'orders:write' } } }],
+        says: ['payOrder of order has no pay-order.ts']
+      },
+      planted(
+        'src/services/order/get-order.ts',
+        'export function findOrder() {}\nexport function getOrder() {}',
+        'begins with findOrder, not with getOrder'
+      )
+    ]
+  },
+  {
+    promise: 'a service answers exactly the operations of its contract',
+    check: unansweredOperations,
+    planted: [
+      {
+        handlers: { user: ['getUser', 'updateUser', 'deleteUser'] },
+        says: ['user answers deleteUser, which no contract declares']
+      },
+      { handlers: { user: ['getUser'] }, says: ['updateUser of user has no handler'] }
+    ]
+  },
+  {
+    promise: 'whoever asks needs a scope, but for what is listed as open',
+    check: all => undeclaredAccess(all, openOperations, pathsBeside),
+    planted: [
+      { apis: [{ service: 'order', operations: { getSecret: { ...secret, scope: null } } }], says: ['getSecret names no scope'] },
+      planted('src/platform/x.ts', `app.get('/secrets', () => secrets)`, 'serves /secrets beside the contracts'),
+      planted('src/platform/x.ts', `app.route({ method: 'GET', url: '/secrets' })`, 'serves /secrets beside the contracts')
+    ]
+  },
+  {
+    promise: 'a file is read in one go, or is in the list with a reason',
+    check: all => longFiles(all, longFor),
+    planted: [planted('src/platform/x.ts', '\n'.repeat(251), 'has 251 lines, over 250')]
+  }
+]
+
+const sources = readSources(root, ['src', 'test', 'scripts', 'bench'])
+const project: House = {
+  sources,
+  paths: globSync('{src,test,scripts,bench,docs,examples}/**/*.*', { cwd: root }),
+  apis,
+  handlers: Object.fromEntries(
+    Object.values(roles).flatMap(role => (role === 'gateway' ? [] : [[role.service.name, Object.keys(role.service.handlers)]]))
+  )
+}
+
+for (const { promise, check, planted } of rules) {
+  test(promise, () => {
+    const violations = check(project)
+    assert.equal(violations.length, 0, violations.join('\n'))
+  })
+
+  test(`${promise}: what breaks it is noticed`, () => {
+    const before = new Set(check(project))
+    for (const each of planted) {
+      const noticed = check(withPlanted(each)).filter(violation => !before.has(violation))
+      assert.deepEqual(noticed, each.says)
+    }
+  })
+}

@@ -64,6 +64,8 @@ export async function startEcosystemProcess({ dataDir, databaseUrl, eventFaults 
 
   function note(line: string): void {
     if (/^\{"level":(50|60)/.test(line)) said.errors++
+    // Its welcome, with a token, is for people.
+    if (!line.startsWith("{") && !line.includes("Error")) return
     said.lastLines = [...said.lastLines.slice(1 - LINES_KEPT), line]
   }
 

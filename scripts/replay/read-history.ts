@@ -1,5 +1,6 @@
 /** Reads an order history in the Online Retail layout: rows become invoices in time order, and what is of no use is counted. */
 import { createReadStream } from 'node:fs'
+import { PassThrough } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import { parse } from 'csv-parse'
@@ -38,8 +39,7 @@ export async function readHistory(file: string): Promise<History> {
   const invoices = { sale: new Map<string, Invoice>(), cancellation: new Map<string, Invoice>() }
   // Every byte comes through as a character of its own; what those mean is decided field by field.
   const parser = parse({ encoding: 'latin1', relax_column_count: true, relax_quotes: true, skip_empty_lines: true })
-  const unpack = file.endsWith('.gz') ? [createGunzip()] : []
-  await pipeline([createReadStream(file), ...unpack, parser, take])
+  await pipeline(createReadStream(file), file.endsWith('.gz') ? createGunzip() : new PassThrough(), parser, take)
   history.sales = inTimeOrder(invoices.sale.values())
   history.cancellations = inTimeOrder(invoices.cancellation.values())
   return leaveOutTooLong(history)
@@ -121,7 +121,7 @@ const windows1252 = new TextDecoder('windows-1252')
 
 /** Copies of this history are around in both encodings: what is not UTF-8 is Windows-1252. */
 function decoded(bytes: string): string {
-  if (/^[\x00-\x7f]*$/.test(bytes)) return bytes
+  if (!/[\u0080-\u00ff]/.test(bytes)) return bytes
   const buffer = Buffer.from(bytes, 'latin1')
   try {
     return strictUtf8.decode(buffer)

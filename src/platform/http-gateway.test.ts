@@ -255,7 +255,7 @@ test('a body that is too large is refused here; a service that answers before it
   assert.equal(empty.status, 401)
 })
 
-test('clients that go away leave no request behind', async () => {
+test('clients that go away leave no request behind', { timeout: 10_000 }, async () => {
   const waiting: ServerResponse[] = []
   await using upstream = await listen((_request, reply) => waiting.push(reply))
   await using gateway = await open([{ ...shop, url: `${upstream.url}/v1` }], { inFlightMax: 2 })

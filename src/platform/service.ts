@@ -5,6 +5,7 @@
 import type { Broker } from '#broker/broker.ts'
 import type { Api } from '#contracts/define.ts'
 import type { Authenticator } from './auth.ts'
+import { watchBacklog } from './backlog.ts'
 import type { Config } from './config.ts'
 import { consume } from './consume.ts'
 import type { Consumer, Reaction } from './consumer.ts'
@@ -109,9 +110,13 @@ export async function openService(service: Service, shared: Shared): Promise<Ope
     },
     timers: async () => startTimers({ database, timers: service.timers, config, log })
   }
+  const watching = watchBacklog(service.name, database)
   return {
     start: (part, at) => parts[part](at),
-    [Symbol.asyncDispose]: () => database[Symbol.asyncDispose]()
+    async [Symbol.asyncDispose]() {
+      watching[Symbol.dispose]()
+      await database[Symbol.asyncDispose]()
+    }
   }
 }
 

@@ -25,3 +25,21 @@ export const publishedEvents = new Counter({
   labelNames: ['service', 'type'] as const,
   registers: [registry]
 })
+
+/** A figure per service that is read when somebody asks for metrics. */
+export function gaugePerService(
+  name: string,
+  help: string,
+  read: () => Promise<(readonly [service: string, value: number])[]>
+): void {
+  new Gauge({
+    name,
+    help,
+    labelNames: ['service'],
+    registers: [registry],
+    async collect() {
+      this.reset()
+      for (const [service, value] of await read()) this.set({ service }, value)
+    }
+  })
+}

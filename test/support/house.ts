@@ -17,7 +17,7 @@ export type Area = {
   /** Globs; a file belongs to the first area that has it. */
   files: readonly string[]
   /** Areas that it may import beside itself. */
-  mayImport: readonly string[]
+  mayImport: readonly string[] | 'anything'
   /** Areas of which it may import types only, save these values. */
   mayImportTypes?: Readonly<Record<string, readonly string[]>>
   /** Node's modules that it may import; any when left out. */
@@ -49,7 +49,8 @@ export function forbiddenImports({ sources }: House, areas: readonly Area[]): st
   })
 }
 
-function areaOf(path: string, areas: readonly Area[]): Area | undefined {
+/** The first area that has the file. */
+export function areaOf(path: string, areas: readonly Area[]): Area | undefined {
   return areas.find(({ files }) => isAmong(path, files))
 }
 
@@ -58,7 +59,7 @@ function isAmong(path: string, globs: readonly string[]): boolean {
 }
 
 function mayImport(area: Area, target: Area | undefined, { typeOnly, values }: Import): boolean {
-  if (!target || target === area || area.mayImport.includes(target.name)) return true
+  if (!target || target === area || area.mayImport === 'anything' || area.mayImport.includes(target.name)) return true
   const allowed = area.mayImportTypes?.[target.name]
   return allowed !== undefined && (typeOnly || values.every(value => allowed.includes(value)))
 }
