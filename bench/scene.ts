@@ -6,22 +6,24 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
+import pg from 'pg'
 import { startEmbeddedPostgres } from '#platform/embedded-postgres.ts'
-import { openHttpClient } from '#platform/http-client.ts'
+import { type HttpClient, openHttpClient } from '#platform/http-client.ts'
+
+/** A Product Service with a product in it. */
+export type Shop = { url: string; pid: number; token: string; productId: string; variantId: string; client: HttpClient }
 
 export interface Scene extends AsyncDisposable {
-  url: string
-  token: string
-  productId: string
-  variantId: string
+  /** The API role in a process of its own, as in production: events wait in the outbox, as those of `transactionUrl` do. */
+  api: Shop
+  /** Every role in one process: events are relayed, logged and published by the same cores meanwhile. */
+  whole: Shop
   staticUrl: string
   transactionUrl: string
   databaseUrl: string
-  servicePid: number
   staticPid: number
   transactionPid: number
   postgresPid: number
-  reconciliation(): Promise<{ drift: number; oversold: number }>
 }
 
 export async function openScene(): Promise<Scene> {
@@ -31,42 +33,51 @@ export async function openScene(): Promise<Scene> {
   const postgres = stack.use(
     await startEmbeddedPostgres({ dataDir: join(dataDir, 'postgres'), settings: { shared_buffers: '512MB' } })
   )
-
-  // The neighbours stay away: the Product Service alone is measured, with the issuer that it needs, and every setting at its default.
-  const service = await startService(stack, join(dataDir, 'service.log'), postgres.url)
-  const base = new URL(service.urls.product!).origin
-  const credentials = {
-    tokenUrl: `${new URL(service.urls.user!).origin}/oauth/token`,
-    clientId: 'admin',
-    clientSecret: 'admin-secret'
-  }
-  const client = stack.use(openHttpClient({ url: base, credentials }))
-  const created = await client.call<{ productId: string; variants: { variantId: string }[] }>('POST', '/v1/products', {
-    body: sampleProduct
-  })
-  const { productId, variants } = created.body
-  const bytes = JSON.stringify((await client.call('GET', `/v1/products/${productId}`)).body)
-  const token = await tokenOf(credentials)
-
+  const api = await openShop(stack, dataDir, await createDatabase(postgres.url, 'api'), ['product.api'])
+  const whole = await openShop(stack, dataDir, await createDatabase(postgres.url, 'whole'), ['product'])
+  const bytes = JSON.stringify((await api.client.call('GET', `/v1/products/${api.productId}`)).body)
   const fixed = await start(stack, ['bench/static-server.ts'], { BODY: bytes })
   const transactions = await start(stack, ['bench/transaction-server.ts'], { DATABASE_URL: postgres.url })
   const running = stack.move()
   return {
-    url: base,
-    token,
-    productId,
-    variantId: variants[0]!.variantId,
+    api,
+    whole,
     staticUrl: fixed.line,
     transactionUrl: transactions.line,
     databaseUrl: postgres.url,
-    servicePid: service.pid,
     staticPid: fixed.pid,
     transactionPid: transactions.pid,
     postgresPid: postgres.pid,
-    reconciliation: async () =>
-      (await client.call<{ drift: number; oversold: number }>('GET', '/v1/inventory/reconciliation')).body,
     [Symbol.asyncDispose]: () => running.disposeAsync()
   }
+}
+
+async function createDatabase(serverUrl: string, name: string): Promise<string> {
+  const client = new pg.Client(serverUrl)
+  await client.connect()
+  await client.query(`create database ${name}`)
+  await client.end()
+  const url = new URL(serverUrl)
+  url.pathname = `/${name}`
+  return url.href
+}
+
+/** Starts a service with every setting at its default, and the issuer that it needs; the neighbours stay away. */
+async function openShop(
+  stack: AsyncDisposableStack,
+  dataDir: string,
+  databaseUrl: string,
+  roles: readonly string[]
+): Promise<Shop> {
+  const { pid, urls } = await startService(stack, join(dataDir, `${roles.join()}.log`), databaseUrl, ['user', ...roles])
+  const url = new URL(urls.product!).origin
+  const credentials = { tokenUrl: `${new URL(urls.user!).origin}/oauth/token`, clientId: 'admin', clientSecret: 'admin-secret' }
+  const client = stack.use(openHttpClient({ url, credentials }))
+  const created = await client.call<{ productId: string; variants: { variantId: string }[] }>('POST', '/v1/products', {
+    body: sampleProduct
+  })
+  const { productId, variants } = created.body
+  return { url, pid, token: await tokenOf(credentials), productId, variantId: variants[0]!.variantId, client }
 }
 
 /** About 1.4 kB as it is served: three variants with a price each. */
@@ -91,11 +102,12 @@ type ReadyLine = { unit: string; msg: string; urls: Record<string, string> }
 async function startService(
   stack: AsyncDisposableStack,
   logFile: string,
-  databaseUrl: string
+  databaseUrl: string,
+  roles: readonly string[]
 ): Promise<{ pid: number; urls: Record<string, string> }> {
   const log = await open(logFile, 'w')
   const environment = { ...process.env, DATABASE_URL: databaseUrl, PORT: '0', LOG_FORMAT: 'json' }
-  const child = spawn(process.execPath, ['src/main.ts', 'user', 'product'], {
+  const child = spawn(process.execPath, ['src/main.ts', ...roles], {
     env: environment,
     stdio: ['ignore', log.fd, 'inherit']
   })

@@ -9,8 +9,8 @@
  */
 import { writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
+import { printed } from './replay/printed-report.ts'
 import { replay } from './replay/replay.ts'
-import { printed } from './replay/report.ts'
 
 const EXIT_USAGE = 64
 

@@ -3,7 +3,7 @@
  * is checked on the project as it is, and once more with a violation planted in it: a rule that notices nothing fails.
  */
 import assert from 'node:assert/strict'
-import { globSync } from 'node:fs'
+import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { apis } from '#contracts/catalogue.ts'
@@ -21,6 +21,7 @@ import {
   importCycles,
   impureRules,
   longFiles,
+  namesOfNothing,
   type Pure,
   type Reasons,
   unansweredOperations,
@@ -155,19 +156,20 @@ const longFor: Reasons = {
 }
 
 /** Something that breaks a rule, and what the rule then says. */
-type Planted = { files?: Record<string, string>; apis?: House['apis']; handlers?: House['handlers']; says: string[] }
+type Planted = { files?: Record<string, string>; says: string[] } & Partial<Pick<House, 'apis' | 'handlers' | 'documents'>>
 type Rule = { promise: string; check(house: House): string[]; planted: Planted[] }
 
 function planted(path: string, text: string, ...says: string[]): Planted {
   return { files: { [path]: text }, says: says.map(each => `${path} ${each}`) }
 }
 
-function withPlanted({ files = {}, apis, handlers }: Planted): House {
+function withPlanted({ files = {}, apis = [], handlers, documents }: Planted): House {
   const others = project.sources.filter(({ path }) => !(path in files))
   return {
     sources: [...others, ...Object.entries(files).map(([path, text]) => parseSource(path, text))],
     paths: [...project.paths, ...Object.keys(files)],
-    apis: [...project.apis, ...(apis ?? [])],
+    documents: { ...project.documents, ...documents },
+    apis: [...project.apis, ...apis],
     handlers: { ...project.handlers, ...handlers }
   }
 }
@@ -178,13 +180,16 @@ function program(all: House): House {
 }
 
 const stock = 'src/services/product/inventory/stock.ts'
-const secret = {
+/** A service that tells everybody everything. */
+const getSecret = {
   method: 'GET',
   path: '/v1/secrets',
   tag: 'Secrets',
-  summary: 'Get one',
+  summary: 'Get it',
+  scope: null,
   reply: { status: 200, description: 'It' }
 } as const
+const vault = { service: 'vault', operations: { getSecret } }
 
 const rules: Rule[] = [
   {
@@ -253,7 +258,7 @@ const rules: Rule[] = [
   },
   {
     promise: 'names are kebab-case and say what is in a file',
-    check: badNames,
+    check: all => badNames(all, ['src', 'test', 'scripts', 'bench', 'docs', 'examples']),
     planted: [
       'src/platform/orderStock.ts',
       'src/platform/string-utils.ts',
@@ -266,13 +271,23 @@ const rules: Rule[] = [
     }))
   },
   {
+    promise: 'the documents name files that are there',
+    check: namesOfNothing,
+    planted: [
+      {
+        documents: {
+          'STYLE.md': 'See `src/platform/gone.ts`, `http.ts`, `platform/http.ts` and `src/services/<name>/service.ts`.'
+        },
+        says: ['STYLE.md names src/platform/gone.ts, which is not there']
+      },
+      { documents: { 'STYLE.md': '[Reasons](docs/reasons)' }, says: ['STYLE.md names docs/reasons, which is not there'] }
+    ]
+  },
+  {
     promise: 'a behaviour has one name: of the operation, of its file, and of the function with which the file begins',
     check: all => unnamedBehaviours(all, behavioursElsewhere),
     planted: [
-      {
-        apis: [{ service: 'order', operations: { payOrder: { ...secret, scope: 'orders:write' } } }],
-        says: ['payOrder of order has no pay-order.ts']
-      },
+      { apis: [vault], says: ['getSecret of vault has no get-secret.ts'] },
       planted(
         'src/services/order/get-order.ts',
         'export function findOrder() {}\nexport function getOrder() {}',
@@ -284,18 +299,19 @@ const rules: Rule[] = [
     promise: 'a service answers exactly the operations of its contract',
     check: unansweredOperations,
     planted: [
+      { apis: [vault], says: ['getSecret of vault has no handler'] },
       {
-        handlers: { user: ['getUser', 'updateUser', 'deleteUser'] },
-        says: ['user answers deleteUser, which no contract declares']
-      },
-      { handlers: { user: ['getUser'] }, says: ['updateUser of user has no handler'] }
+        apis: [vault],
+        handlers: { vault: ['getSecret', 'tellSecret'] },
+        says: ['vault answers tellSecret, which no contract declares']
+      }
     ]
   },
   {
     promise: 'whoever asks needs a scope, but for what is listed as open',
     check: all => undeclaredAccess(program(all), openOperations, pathsBeside),
     planted: [
-      { apis: [{ service: 'order', operations: { getSecret: { ...secret, scope: null } } }], says: ['getSecret names no scope'] },
+      { apis: [vault], says: ['getSecret names no scope'] },
       planted('src/platform/x.ts', `app.get('/secrets', () => secrets)`, 'serves /secrets beside the contracts'),
       planted('src/platform/x.ts', `app.route({ method: 'GET', url: '/secrets' })`, 'serves /secrets beside the contracts')
     ]
@@ -310,7 +326,8 @@ const rules: Rule[] = [
 const sources = readSources(root, ['src', 'test', 'scripts', 'bench'])
 const project: House = {
   sources,
-  paths: globSync('{src,test,scripts,bench,docs,examples}/**/*.*', { cwd: root }),
+  paths: globSync('{LICENSE,*.*,{src,test,scripts,bench,docs,examples,contracts}/**/*.*}', { cwd: root }),
+  documents: Object.fromEntries(globSync('*.md', { cwd: root }).map(path => [path, readFileSync(join(root, path), 'utf8')])),
   apis,
   handlers: Object.fromEntries(
     Object.values(roles).flatMap(role => (role === 'gateway' ? [] : [[role.service.name, Object.keys(role.service.handlers)]]))

@@ -119,12 +119,12 @@ const checks: Readonly<Record<string, string>> = {
       from known_products k
     ) p where expected <> actual`,
 
-  // Without the ledger: opening stock, less what has left, plus what came back.
-  'units on hand': `
+  // Without the ledger: from the counters alone, less what came back.
+  'units that left': `
     select format('%s: %s left instead of %s', sku, actual, expected) as example, ${tooLittleOrTooMuch}
     from (
-      select sku, (select coalesce(sum(on_hand), 0) from product.stock_levels l where l.variant_id = k.variant_id) as actual,
-        opening - coalesce(sold.quantity, 0) + coalesce(returned.quantity, 0) as expected
+      select sku, opening - (select coalesce(sum(on_hand), 0) from product.stock_levels l where l.variant_id = k.variant_id) as actual,
+        coalesce(sold.quantity, 0) - coalesce(returned.quantity, 0) as expected
       from known_products k
         left join (select variant_id, sum(quantity) as quantity from known_lines where status = 'completed' group by 1) sold using (variant_id)
         left join (select variant_id, sum(quantity) as quantity from known_returns group by 1) returned using (variant_id)

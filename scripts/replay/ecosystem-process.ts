@@ -18,6 +18,10 @@ export interface EcosystemProcess extends AsyncDisposable {
   ended: Promise<never>
   /** Its last lines of output, and how many errors it logged. */
   said: { lastLines: string[]; errors: number }
+  /** How often it was killed. */
+  kills(): number
+  /** Deliveries that its consumers knew already and refused, since it was started last. */
+  duplicatesRefused(): Promise<number>
 }
 
 export type EcosystemOptions = {
@@ -50,6 +54,7 @@ export async function startEcosystemProcess({ dataDir, databaseUrl, eventFaults 
   const ended = Promise.withResolvers<never>()
   ended.promise.catch(() => {})
   let ending = false
+  let kills = 0
   let child = launch()
 
   function launch(): ChildProcess {
@@ -65,7 +70,7 @@ export async function startEcosystemProcess({ dataDir, databaseUrl, eventFaults 
   function note(line: string): void {
     if (/^\{"level":(50|60)/.test(line)) said.errors++
     // Its welcome, with a token, is for people.
-    if (!line.startsWith("{") && !line.includes("Error")) return
+    if (!line.startsWith('{') && !line.includes('Error')) return
     said.lastLines = [...said.lastLines.slice(1 - LINES_KEPT), line]
   }
 
@@ -91,8 +96,15 @@ export async function startEcosystemProcess({ dataDir, databaseUrl, eventFaults 
     databaseUrl: databaseUrl ?? (await embeddedUrl(dataDir)),
     said,
     ended: ended.promise,
+    kills: () => kills,
+    async duplicatesRefused() {
+      const metrics = await (await fetch(`${url}/metrics`)).text()
+      const counts = metrics.matchAll(/^messaging_consumed_messages_total\{.*outcome="duplicate".*\} (\d+)$/gm)
+      return counts.reduce((total, [, count]) => total + Number(count), 0)
+    },
     async killAndRestart() {
       await end('SIGKILL')
+      kills++
       ending = false
       child = launch()
       await ready()

@@ -23,7 +23,7 @@ export type Played = {
 }
 
 /** How much of the whole a product is, and an invoice: about as they take time. */
-const EFFORT = { product: 1, invoice: 3 }
+const EFFORT = { product: 1, invoice: 7 }
 
 export function effortOf({ products, steps }: Plan): number {
   return products.length * EFFORT.product + steps.length * EFFORT.invoice

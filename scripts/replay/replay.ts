@@ -9,7 +9,7 @@ import { auditEvents } from './audit-events.ts'
 import { type EcosystemProcess, startEcosystemProcess } from './ecosystem-process.ts'
 import { killAtRandom } from './kills.ts'
 import { type OpeningStock, planOf } from './plan.ts'
-import { effortOf, playPlan } from './play.ts'
+import { effortOf, type Played, playPlan } from './play.ts'
 import { openProgress } from './progress.ts'
 import { readHistory } from './read-history.ts'
 import { type Report, reportOf } from './report.ts'
@@ -31,8 +31,8 @@ export type ReplayOptions = {
   concurrency: number
   /** Where the progress is shown; nowhere without it. */
   progressTo?: NodeJS.WritableStream | undefined
-  /** Between settling and the audit: for tests that prove the audit. */
-  beforeAudit?: (databaseUrl: string) => Promise<void>
+  /** When all is settled, before the audit: for tests that prove the audit. */
+  beforeAudit?: (databaseUrl: string, played: Played) => Promise<void>
 }
 
 export async function replay(options: ReplayOptions, stop?: AbortSignal): Promise<Report> {
@@ -61,7 +61,7 @@ export async function replay(options: ReplayOptions, stop?: AbortSignal): Promis
   const backlog = await orEnds(settle(database))
   clock.lap('settle')
 
-  await options.beforeAudit?.(databaseUrl)
+  await options.beforeAudit?.(databaseUrl, played)
   const reconciliation = await orEnds(shop.reconciliation())
   const { counts, findings } = await auditEvents(database)
   findings.push(...(await auditEffects(database, played)))
@@ -75,6 +75,8 @@ export async function replay(options: ReplayOptions, stop?: AbortSignal): Promis
     reconciliation,
     events: counts,
     findings,
+    kills: own?.kills() ?? 0,
+    duplicatesRefused: (await own?.duplicatesRefused()) ?? null,
     errorsLogged: own?.said.errors ?? 0,
     seconds: clock.seconds
   })

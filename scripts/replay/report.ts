@@ -1,11 +1,11 @@
-/** What a replay ends with: one value, for machines as it is, for people as a table. */
+/** What a replay ends with, as one value: for machines as it is, for people as a table (printed-report.ts). */
 import type { Reconciliation } from '#contracts/resources/inventory.ts'
 import type { EventCounts } from './audit-events.ts'
 import type { Finding } from './findings.ts'
 import type { OpeningStock, Plan } from './plan.ts'
 import type { Played } from './play.ts'
 import type { History } from './read-history.ts'
-import { type Reason, reasons } from './read-row.ts'
+import type { Reason } from './read-row.ts'
 import type { Backlog } from './settle.ts'
 
 export type Report = {
@@ -17,11 +17,26 @@ export type Report = {
   kills: number
   rows: { read: number; sold: number; cancelled: number; unusable: Partial<Record<Reason, number>> }
   catalog: { products: number; withSeveralPrices: number; openingUnits: number }
-  orders: { placed: number; confirmed: number; rejected: number; cancelled: number; completed: number; pending: number }
+  orders: {
+    placed: number
+    confirmed: number
+    rejected: number
+    rejectedBy: Record<string, number>
+    cancelled: number
+    completed: number
+    pending: number
+  }
   returns: { booked: number; ofRejectedOrders: number }
   units: { ordered: number; rejected: number; cancelled: number; sold: number; returned: number }
   stock: Pick<Reconciliation, 'levels' | 'drift' | 'oversold'>
-  events: EventCounts & { committedInAll: number; appliedInAll: number; appliedTwice: number; lost: number }
+  events: EventCounts & {
+    committedInAll: number
+    /** Deliveries that consumers knew already, since the last start; null where it cannot be known. */
+    duplicatesRefused: number | null
+    appliedInAll: number
+    appliedTwice: number
+    lost: number
+  }
   /** What was still to be handled when nothing moved any more. */
   backlog: Backlog
   findings: Finding[]
@@ -30,7 +45,7 @@ export type Report = {
 }
 
 export function reportOf(given: {
-  options: { file: string; opening: OpeningStock; eventFaults: readonly string[]; kills: number }
+  options: { file: string; opening: OpeningStock; eventFaults: readonly string[] }
   history: History
   plan: Plan
   played: Played
@@ -38,11 +53,13 @@ export function reportOf(given: {
   reconciliation: Reconciliation
   events: EventCounts
   findings: Finding[]
+  kills: number
+  duplicatesRefused: number | null
   errorsLogged: number
   seconds: Record<string, number>
 }): Report {
-  const { history, plan, played, backlog, events, findings, errorsLogged, seconds } = given
-  const { file, opening, eventFaults, kills } = given.options
+  const { history, plan, played, backlog, events, findings, kills, duplicatesRefused, errorsLogged, seconds } = given
+  const { file, opening, eventFaults } = given.options
   const { levels, drift, oversold } = given.reconciliation
   const withStatus = (status: string) => played.orders.filter(order => order.status === status)
   const lost = sum(findings.map(finding => finding.lost))
@@ -66,6 +83,7 @@ export function reportOf(given: {
       placed: played.orders.length,
       confirmed: played.orders.length - rejected.length - pending.length,
       rejected: rejected.length,
+      rejectedBy: countsOf(rejected.map(order => order.reason ?? 'no reason')),
       cancelled: cancelled.length,
       completed: completed.length,
       pending: pending.length
@@ -82,6 +100,7 @@ export function reportOf(given: {
     events: {
       ...events,
       committedInAll: sum(Object.values(events.committed)),
+      duplicatesRefused,
       appliedInAll: sum(events.consumers.map(consumer => consumer.applied)),
       appliedTwice: twice,
       lost
@@ -93,79 +112,16 @@ export function reportOf(given: {
   }
 }
 
-function sum(numbers: readonly number[]): number {
+export function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0)
+}
+
+function countsOf(names: readonly string[]): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const name of names) counts[name] = (counts[name] ?? 0) + 1
+  return counts
 }
 
 function unitsOf(of: readonly { lines: readonly { quantity: number }[] }[]): number {
   return sum(of.flatMap(({ lines }) => lines.map(line => line.quantity)))
-}
-
-/** For people. */
-export function printed(report: Report): string {
-  const { rows, catalog, orders, returns, units, stock, events, backlog, findings, seconds } = report
-  const unusable = Object.entries(rows.unusable) as [Reason, number][]
-  const committed = Object.entries(events.committed).map(([service, count]) => `${service} ${figure(count)}`)
-  const table: (readonly [string, string | number, string?] | '')[] = [
-    ['rows read', rows.read],
-    ['  sold', rows.sold],
-    ['  taken back', rows.cancelled],
-    ['  not usable', sum(unusable.map(([, count]) => count))],
-    ...unusable.map(([reason, count]) => [`    ${reasons[reason]}`, count] as const),
-    '',
-    ['products', catalog.products, `${figure(catalog.withSeveralPrices)} of them sold at several prices: the most frequent counts`],
-    ['  units to begin with', catalog.openingUnits],
-    '',
-    ['orders', orders.placed],
-    ['  confirmed', orders.confirmed, `${figure(orders.completed)} completed, ${figure(orders.cancelled)} cancelled`],
-    ['  rejected', orders.rejected, share(orders.rejected, orders.placed)],
-    ...(orders.pending > 0 ? [['  never answered', orders.pending] as const] : []),
-    ['returns', returns.booked, `${figure(returns.ofRejectedOrders)} more of what never left`],
-    ['units ordered', units.ordered],
-    ['  sold', units.sold],
-    ['  rejected', units.rejected],
-    ['  cancelled', units.cancelled],
-    ['units returned', units.returned],
-    '',
-    ['stock levels', stock.levels],
-    ['  drift', stock.drift],
-    ['  oversold units', stock.oversold],
-    '',
-    ['events committed', events.committedInAll, committed.join(', ')],
-    ['  delivered', events.delivered, `${figure(events.deliveredAgain)} of them again`],
-    ['  applied', events.appliedInAll],
-    ...events.consumers.map(({ consumer, due, applied }) => [`    by ${consumer}`, applied, `of ${figure(due)}`] as const),
-    ['  applied twice', events.appliedTwice],
-    ['  lost', events.lost],
-    ['  dead letters', events.deadLettersOpen],
-    ['  still waiting', sum(Object.values(backlog))],
-    '',
-    [
-      'seconds',
-      sum(Object.values(seconds)),
-      Object.entries(seconds)
-        .map(([name, count]) => `${name} ${count}`)
-        .join(', ')
-    ]
-  ]
-  const width = Math.max(...table.map(line => line[0]?.length ?? 0))
-  const lines = table.map(line => {
-    if (line === '') return ''
-    const [name, value, note] = line
-    return `${name.padEnd(width)}  ${figure(value).padStart(9)}${note ? `  ${note}` : ''}`
-  })
-  const found = findings.flatMap(({ what, lost, twice, examples = [] }) => [
-    `${what}: ${figure(lost)} lost, ${figure(twice)} twice`,
-    ...examples.map(example => `  ${example}`)
-  ])
-  const verdict = report.ok ? 'Nothing drifted, was oversold, lost or counted twice.' : 'NOT AS IT MUST BE.'
-  return [...lines, '', ...found, ...(found.length > 0 ? [''] : []), verdict, ''].join('\n')
-}
-
-function figure(value: string | number): string {
-  return typeof value === 'number' ? value.toLocaleString('en') : value
-}
-
-function share(part: number, whole: number): string {
-  return whole === 0 ? '' : `${Math.round((part / whole) * 1000) / 10} %`
 }

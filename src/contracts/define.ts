@@ -68,5 +68,3 @@ export function defineEvent<const Data extends TObject>(
 ): EventContract<Data> {
   return event
 }
-
-export type EventData<Event> = Event extends EventContract<infer Data> ? Static<Data> : never

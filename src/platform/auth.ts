@@ -38,9 +38,11 @@ export function openAuthenticator(options: { issuer: string; audience: string; j
         clockTolerance: LEEWAY_SECONDS,
         requiredClaims: ['sub', 'exp']
       })
+      const { sub } = payload
+      if (!isSubject(sub)) throw new Problem('unauthenticated')
       const scope = typeof payload.scope === 'string' ? payload.scope.split(' ') : []
-      const clientId = typeof payload.client_id === 'string' ? payload.client_id : payload.sub!
-      const actor = { subject: payload.sub!, clientId, scopes: new Set(scope) }
+      const clientId = typeof payload.client_id === 'string' ? payload.client_id : sub
+      const actor = { subject: sub, clientId, scopes: new Set(scope) }
       verified.set(token, { actor, expiresAtMs: (payload.exp! + LEEWAY_SECONDS) * 1000 })
       return actor
     } catch (error) {
@@ -50,7 +52,7 @@ export function openAuthenticator(options: { issuer: string; audience: string; j
 
   return {
     authenticate(authorization) {
-      const token = authorization?.startsWith('Bearer ') ? authorization.slice(7) : undefined
+      const token = authorization && bearerPattern.test(authorization) ? authorization.slice(7) : undefined
       if (!token || token.length > TOKEN_LENGTH_MAX) throw new Problem('unauthenticated')
       const known = verified.get(token)
       if (known && known.expiresAtMs > Date.now()) return known.actor
@@ -59,10 +61,22 @@ export function openAuthenticator(options: { issuer: string; audience: string; j
   }
 }
 
+const bearerPattern = /^Bearer [^ ]/i
+const SUBJECT_LENGTH_MAX = 255
+
+/** The subject is stored: beside changes, and with idempotency keys. */
+function isSubject(subject: unknown): subject is string {
+  if (typeof subject !== 'string' || subject === '' || subject.length > SUBJECT_LENGTH_MAX) return false
+  return subject.isWellFormed() && !subject.includes('\0')
+}
+
+/** What jose says when the issuer's keys cannot be had, or are none. */
+const ofKeys = ['ERR_JOSE_GENERIC', 'ERR_JWKS_TIMEOUT', 'ERR_JWKS_INVALID']
+
 /** A token that is wrong is the caller's fault; keys that cannot be fetched are not. */
 function refusalOf(error: unknown): Problem {
-  const wrongToken =
-    error instanceof errors.JOSEError && !(error instanceof errors.JWKSTimeout) && error.code !== 'ERR_JOSE_GENERIC'
+  if (error instanceof Problem) return error
+  const wrongToken = error instanceof errors.JOSEError && !ofKeys.includes(error.code)
   const refusal = wrongToken ? new Problem('unauthenticated') : new Problem('unavailable', "The issuer's keys cannot be fetched")
   refusal.cause = error
   return refusal

@@ -3,7 +3,10 @@
  * per request, at lower latency. Correctness comes from the locks of the database, never from here, so replicas are safe.
  */
 
+import { setTimeout as delay } from 'node:timers/promises'
+
 export const BATCH_MAX = 200
+const LINGER_MS_MAX = 2
 
 type Waiting<In, Out> = { item: In; resolve(out: Out): void; reject(error: unknown): void }
 
@@ -46,7 +49,13 @@ export function batched<In, Out>(
     running = true
     // Requests that are being read in this turn of the event loop join the first batch.
     await new Promise(setImmediate)
-    while (waiting.length > 0) await settle(take())
+    while (waiting.length > 0) {
+      const started = performance.now()
+      await settle(take())
+      // Callers that were just answered are about to come again: without a moment for them, two halves take turns for ever, each
+      // waiting for the other's batch.
+      if (waiting.length > 0 && waiting.length < BATCH_MAX) await delay(Math.min(LINGER_MS_MAX, (performance.now() - started) / 4))
+    }
     running = false
   }
 

@@ -5,13 +5,16 @@
 import type { Delivery, Message, Verdict } from '#broker/broker.ts'
 import { Problem } from '#contracts/problems.ts'
 import { type Consumer, type DecodedEvent, decodeFor, describe, react, reasonOf } from './consumer.ts'
-import { isOutage, type Transaction } from './database.ts'
+import { isAway, sqlState, type Transaction } from './database.ts'
 import { setAside } from './dead-letters.ts'
 import type { Decoded } from './decode.ts'
 import { park } from './parking.ts'
 import { consumedEvents } from './telemetry.ts'
 
-/** Handles one delivery. Never throws: what cannot be handled now is parked or set aside; `retry` only when the database is away. */
+/**
+ * Handles one delivery. Never throws: what cannot be handled now is parked or set aside; `retry` only when the database is away or
+ * cannot do even that, `dead-letter` only when it could never store the message.
+ */
 export async function consume(consumer: Consumer, delivery: Delivery): Promise<Verdict> {
   const started = performance.now()
   const decoded = decodeFor(consumer, delivery)
@@ -22,10 +25,11 @@ export async function consume(consumer: Consumer, delivery: Delivery): Promise<V
       failure = error
     })
   } catch (error) {
-    outcome = 'retry'
+    outcome = unstorable.test(sqlState(error) ?? '') ? 'unstorable' : 'retry'
     failure = error
   }
-  const eventType = decoded.type ?? 'unknown'
+  // What nothing reacts to may be called anything.
+  const eventType = (decoded.kind === 'ignored' ? null : decoded.type) ?? 'unknown'
   consumedEvents.inc({ consumer: consumer.name, type: eventType, outcome })
   if (outcome !== 'ignored') {
     const line = {
@@ -42,8 +46,11 @@ export async function consume(consumer: Consumer, delivery: Delivery): Promise<V
     }
     consumer.log[failure ? 'warn' : 'info'](line, `${eventType} ${outcome}`)
   }
-  return outcome === 'retry' ? 'retry' : 'ack'
+  return outcome === 'retry' ? 'retry' : outcome === 'unstorable' ? 'dead-letter' : 'ack'
 }
+
+/** SQLSTATE classes of data that PostgreSQL does not take: text with a zero byte, a key too long for an index. */
+const unstorable = /^(22|54)/
 
 async function settle(consumer: Consumer, message: Message, decoded: Decoded, failed: (error: unknown) => void): Promise<string> {
   if (decoded.kind === 'ignored') return 'ignored'
@@ -52,19 +59,16 @@ async function settle(consumer: Consumer, message: Message, decoded: Decoded, fa
     return (await setAside(consumer, message, decoded, decoded.reason, decoded.error)) ? 'dead-letter' : 'duplicate'
   }
   try {
-    return await consumer.database.transact(
-      async tx => {
-        const claimed = await claim(tx, consumer, decoded, message.key)
-        if (claimed === 'behind')
-          await park(tx, consumer, message, { attempts: 0, delayMs: 0, error: 'an earlier message of the key waits' })
-        if (claimed === 'fresh') await react(tx, consumer, decoded)
-        return claimed === 'fresh' ? 'applied' : claimed === 'behind' ? 'parked' : 'duplicate'
-      },
-      { traceparent: message.headers.traceparent }
-    )
+    return await consumer.database.transact(async tx => {
+      const claimed = await claim(tx, consumer, decoded, message.key)
+      if (claimed === 'behind')
+        await park(tx, consumer, message, { attempts: 0, delayMs: 0, error: 'an earlier message of the key waits' })
+      if (claimed === 'fresh') await react(tx, consumer, decoded, message)
+      return claimed === 'fresh' ? 'applied' : claimed === 'behind' ? 'parked' : 'duplicate'
+    })
   } catch (error) {
     failed(error)
-    if (isOutage(error)) return 'retry'
+    if (isAway(error)) return 'retry'
     if (error instanceof Problem && !error.retry) {
       await setAside(consumer, message, decoded, reasonOf(error), describe(error))
       return 'dead-letter'

@@ -7,6 +7,7 @@ import { Problem } from '#contracts/problems.ts'
 import type { Database, Transaction } from './database.ts'
 import { type Decoded, decode } from './decode.ts'
 import type { Log } from './log.ts'
+import { continueTrace } from './trace.ts'
 
 export type Reaction = { event: EventContract; behaviour: (tx: Transaction, event: never) => Promise<unknown> }
 
@@ -36,16 +37,19 @@ export function decodeFor(consumer: Consumer, message: Message): Decoded {
   )
 }
 
-/** Runs what the event causes. */
-export async function react(tx: Transaction, consumer: Consumer, decoded: DecodedEvent): Promise<void> {
+/** Runs what the event causes; what that announces continues the trace of the message. */
+export async function react(tx: Transaction, consumer: Consumer, decoded: DecodedEvent, message: Message): Promise<void> {
   const reaction = consumer.reactions.find(reaction => reaction.event === decoded.contract)
-  await reaction?.behaviour(tx, decoded.event as never)
+  const { traceparent, ce_traceparent } = message.headers
+  await reaction?.behaviour({ ...tx, traceparent: continueTrace(traceparent ?? ce_traceparent) }, decoded.event as never)
 }
 
 export function reasonOf(problem: Problem): string {
   return problem.code === 'commit-refused' ? 'commit-refused' : 'refused'
 }
 
+/** An error as text that PostgreSQL can store, whatever of the message it quotes. */
 export function describe(error: unknown): string {
-  return (error instanceof Problem ? `${error.code}: ${error.message}` : String(error)).slice(0, 2000)
+  const text = error instanceof Problem ? `${error.code}: ${error.message}` : String(error)
+  return text.slice(0, 2000).replaceAll('\0', '\uFFFD').toWellFormed()
 }

@@ -2,6 +2,7 @@
  * The only door to PostgreSQL for services. A service connects as its own role, which owns only its own schema.
  * SQL is written as SQL; a statement is prepared once per connection, named by its text.
  */
+import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import type { Log } from './log.ts'
@@ -61,54 +62,40 @@ const types = {
   }
 }
 
-/** Milliseconds. A statement or lock that takes longer is an outage of its own and answered 503. */
+/** Milliseconds. A statement or lock that takes longer is answered 503. */
 const guards = '-c statement_timeout=10000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=20000'
-/** The server notices a dead client within seconds, and frees its locks. */
-const keepalives = '-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3'
+/** The server notices a dead client within seconds, and frees its locks; also when it has sent it something meanwhile. */
+const keepalives = '-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3 -c tcp_user_timeout=15000'
 
 export function openDatabase(options: { url: string; schema: string; poolSize: number; log: Log; origin?: Origin }): Database {
   const { schema, log, origin = { source: `/${schema}-service`, announced: () => {}, changed: () => {} } } = options
-  const settings = (purpose: string, extra: string) => ({
+  const settings = (purpose: string) => ({
     connectionString: options.url,
     application_name: `${schema}.${purpose}`,
-    options: `-c search_path=${schema} ${extra}`,
+    options: `-c search_path=${schema} ${guards} ${keepalives}`,
+    connectionTimeoutMillis: 5000,
+    // Longer than the server takes to give up: only a server that has fallen silent takes longer.
+    query_timeout: 12_000,
     keepAlive: true,
     keepAliveInitialDelayMillis: 5000,
     pipeline: true,
     types
   })
-  const pool = new pg.Pool({
-    ...settings('pool', guards),
-    max: options.poolSize,
-    connectionTimeoutMillis: 5000,
-    idleTimeoutMillis: 30_000
-  })
+  const pool = new pg.Pool({ ...settings('pool'), max: options.poolSize, idleTimeoutMillis: 30_000 })
   pool.on('error', error => log.warn({ unit: 'database', schema, error: error.message }, 'an idle connection broke'))
+  // Whoever uses a connection that breaks hears of it from the statement under way. Unheard, the event would end the process.
+  pool.on('connect', client => client.on('error', () => {}))
+
+  async function withClient<Result>(use: (client: pg.ClientBase) => Promise<Result>): Promise<Result> {
+    const client = await pool.connect().catch(refuse)
+    return use(client).finally(() => client.release())
+  }
 
   return {
     schema,
-    query: async (sql, values) => {
-      const client = await pool.connect()
-      try {
-        return await run(client, sql, values)
-      } finally {
-        client.release()
-      }
-    },
-    transact: (work, context) =>
-      retried(async () => {
-        const client = await pool.connect()
-        let broken: Error | undefined
-        try {
-          return await transacted(client, work, origin, context?.traceparent)
-        } catch (error) {
-          if (isOutage(error)) broken = error as Error
-          throw error
-        } finally {
-          client.release(broken)
-        }
-      }),
-    connect: purpose => connectSession(settings(purpose, keepalives), origin),
+    query: (sql, values) => retried(() => withClient(client => run(client, sql, values))),
+    transact: (work, context) => retried(() => withClient(client => transacted(client, work, origin, context?.traceparent))),
+    connect: purpose => connectSession(settings(purpose), origin),
     [Symbol.asyncDispose]: () => pool.end()
   }
 }
@@ -118,14 +105,14 @@ async function connectSession(settings: pg.ClientConfig, origin: Origin): Promis
   const lost = new AbortController()
   client.on('error', () => lost.abort())
   client.on('end', () => lost.abort())
-  await client.connect()
+  await client.connect().catch(refuse)
   return {
     lost: lost.signal,
     query: (sql, values) => run(client, sql, values),
     transact: (work, context) => retried(() => transacted(client, work, origin, context?.traceparent)),
     listen: async (channel, onNotice) => {
-      client.on('notification', onNotice)
-      await client.query(`listen ${pg.escapeIdentifier(channel)}`)
+      client.on('notification', notice => notice.channel === channel && onNotice())
+      await execute(client, `listen ${pg.escapeIdentifier(channel)}`)
     },
     [Symbol.asyncDispose]: () => client.end().catch(() => {})
   }
@@ -133,14 +120,35 @@ async function connectSession(settings: pg.ClientConfig, origin: Origin): Promis
 
 const statementNames = new Map<string, string>()
 
+/** What is sent in one turn of the event loop leaves in one system call. */
+function gather(client: pg.ClientBase): void {
+  const { stream } = (client as unknown as { connection: { stream: Socket } }).connection
+  if (stream.writableCorked > 0) return
+  stream.cork()
+  process.nextTick(() => stream.uncork())
+}
+
 async function run<R extends Row>(client: pg.ClientBase, text: string, values: readonly unknown[] = []): Promise<R[]> {
   let name = statementNames.get(text)
   if (!name) {
     name = `s${statementNames.size}`
     statementNames.set(text, name)
   }
-  const result = await client.query<R>({ name, text, values: values as unknown[] })
-  return result.rows
+  gather(client)
+  const { rows } = await execute<R>(client, { name, text, values: values as unknown[] })
+  return rows
+}
+
+const abandon = (client: pg.ClientBase) => void (client as pg.Client).end().catch(() => {})
+
+/** Runs a statement; a connection that cannot be used any more afterwards is ended, so that nobody gets it. */
+async function execute<R extends Row>(client: pg.ClientBase, statement: string | pg.QueryConfig): Promise<pg.QueryResult<R>> {
+  try {
+    return await client.query<R>(statement)
+  } catch (error) {
+    if (!(error instanceof pg.DatabaseError) || isStale(error) || lastStates.test(error.code ?? '')) abandon(client)
+    return refuse(error)
+  }
 }
 
 async function transacted<Result>(
@@ -150,56 +158,69 @@ async function transacted<Result>(
   traceparent: string | undefined
 ): Promise<Result> {
   const hooks: (() => void)[] = []
-  const sent: Promise<unknown>[] = []
-  const send = (statement: Promise<unknown>) => {
-    statement.catch(() => {}) // Looked at when the transaction ends.
-    sent.push(statement)
+  let ended = false
+  // The first statement to fail: those after it fail because of it.
+  let failed: { error: unknown; seen: boolean } | undefined
+  const watch = <R extends Row>(seen: boolean, sql: string, values?: readonly unknown[]): Promise<R[]> => {
+    // The connection may be another transaction's by now.
+    if (ended) throw new Error('the transaction has ended')
+    const rows = run<R>(client, sql, values)
+    rows.catch(error => {
+      failed ??= { error, seen }
+    })
+    return rows
   }
   // In one round trip with the first statement of `work`.
-  send(client.query('begin'))
+  watch(false, 'begin')
   let result: Result
   try {
     result = await work({
-      query: (sql, values) => run(client, sql, values),
-      send: (sql, values) => send(run(client, sql, values)),
+      query: async (sql, values) => watch(true, sql, values),
+      send: (sql, values) => void watch(false, sql, values),
       origin,
       traceparent,
       afterCommit: hook => hooks.push(hook)
     })
   } catch (error) {
-    await client.query('rollback').catch(() => {})
-    throw (await firstFailure(sent)) ?? error
+    ended = true
+    await execute(client, 'rollback').catch(() => abandon(client))
+    throw failed && !failed.seen ? failed.error : error
   }
-  const committed = client.query('commit')
-  committed.catch(() => {})
-  const failure = await firstFailure(sent)
-  // A broken transaction answers ROLLBACK to COMMIT, without an error.
-  const { command } = await committed
-  if (failure !== undefined) throw failure
-  if (command !== 'COMMIT') throw new Error('the transaction was rolled back')
+  ended = true
+  const { command } = await execute(client, 'commit').catch(error => {
+    throw failed?.error ?? error
+  })
+  // The server answers ROLLBACK, without an error, after a statement that failed and that no savepoint has taken back.
+  if (command !== 'COMMIT' || failed?.error instanceof TypeError) throw failed?.error
   for (const hook of hooks) hook()
   return result
 }
 
-/** What broke the transaction: statements after it fail only because of it. */
-async function firstFailure(sent: readonly Promise<unknown>[]): Promise<unknown> {
-  for (const outcome of await Promise.allSettled(sent)) if (outcome.status === 'rejected') return outcome.reason
-  return undefined
-}
-
-const SERIALIZATION_FAILURE = '40001'
-const DEADLOCK_DETECTED = '40P01'
+const serializationFailureOrDeadlock = /^(40001|40P01)$/
 
 async function retried<Result>(attempt: () => Promise<Result>): Promise<Result> {
   for (let tries = 1; ; tries++) {
     try {
       return await attempt()
     } catch (error) {
-      const code = sqlState(error)
-      if (tries === 3 || (code !== SERIALIZATION_FAILURE && code !== DEADLOCK_DETECTED)) throw error
+      if (tries === 3 || !(serializationFailureOrDeadlock.test(sqlState(error) ?? '') || isStale(error))) throw error
       await delay(Math.random() * 50 * tries)
     }
   }
+}
+
+/** The tables have changed since this connection prepared the statement, by a migration of the next release. */
+function isStale(error: unknown): boolean {
+  return sqlState(error) === '0A000' && (error as pg.DatabaseError).routine === 'RevalidateCachedQuery'
+}
+
+/** The connection broke or could not be had, so what became of a statement under way is not known. */
+class DatabaseAway extends Error {}
+
+function refuse(error: unknown): never {
+  // What cannot be made a value of PostgreSQL's has never left this process.
+  if (error instanceof pg.DatabaseError || error instanceof TypeError) throw error
+  throw new DatabaseAway(error instanceof Error ? error.message : String(error), { cause: error })
 }
 
 export function sqlState(error: unknown): string | undefined {
@@ -211,16 +232,19 @@ export function violated(error: unknown): string | undefined {
   return error instanceof pg.DatabaseError && error.code?.startsWith('23') ? error.constraint : undefined
 }
 
-/** SQLSTATE classes of a server that cannot serve now: connection, resources, operator intervention, timeouts, read-only. */
-const outageStates = /^(08|53|57|58|55P03|25006|40)/
+/** SQLSTATE classes of a server that cannot serve anybody now: connection, resources, operator intervention, read-only. */
+const awayStates = /^(08|53|57P|58|25006)/
+/** Of a statement that was not done in time: it took too long, or others were in its way. */
+const busyStates = /^(57014|55P03|25P0[34]|40)/
+/** After these the server ends the connection. */
+const lastStates = /^(08|57P|25P0[34])/
+
+/** Whether the database is away: it is not the statement's fault, and nothing else would succeed now. */
+export function isAway(error: unknown): boolean {
+  return error instanceof DatabaseAway || awayStates.test(sqlState(error) ?? '')
+}
 
 /** Whether an error says that the database is away or overloaded, rather than that the statement is wrong. */
 export function isOutage(error: unknown): boolean {
-  const state = sqlState(error)
-  if (state) return outageStates.test(state)
-  if (!(error instanceof Error)) return false
-  const code = (error as NodeJS.ErrnoException).code ?? ''
-  return (
-    /^(ECONN|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENOTFOUND)/.test(code) || /connection|timeout exceeded|not queryable/i.test(error.message)
-  )
+  return isAway(error) || busyStates.test(sqlState(error) ?? '')
 }

@@ -4,7 +4,7 @@ import type { Message } from '#broker/broker.ts'
 import { Problem } from '#contracts/problems.ts'
 import type { DeadLetter } from '#contracts/resources/dead-letter.ts'
 import { type Consumer, decodeFor, describe, react } from './consumer.ts'
-import type { Database, Queryable, Transaction } from './database.ts'
+import { type Database, isAway, type Queryable, type Transaction } from './database.ts'
 import type { Decoded } from './decode.ts'
 import { newId } from './id.ts'
 
@@ -145,39 +145,33 @@ export async function replayDeadLetter(
   deadLetterId: string,
   actor: string
 ): Promise<DeadLetter> {
+  let handling = false
   try {
     return await database.transact(async tx => {
+      handling = false
       const row = await lockOpen(tx, deadLetterId)
       const consumer = consumers.find(consumer => consumer.name === row.consumer)
       if (!consumer) throw new Problem('illegal-transition', `The consumer ${row.consumer} is not part of this service any more`)
       await tx.query(`select pg_advisory_xact_lock(hashtextextended($1 || ' ' || $2, 1))`, [consumer.name, row.key])
-      const message: Message = {
-        topic: row.topic,
-        key: row.key,
-        messageId: row.event_id ?? '',
-        routingKey: '',
-        headers: row.headers,
-        body: row.body
-      }
+      const { topic, key, headers, body } = row
+      const message: Message = { topic, key, messageId: row.event_id ?? '', routingKey: '', headers, body }
+      handling = true
       const decoded = decodeFor(consumer, message)
-      if (decoded.kind !== 'event')
-        throw new ReplayFailed(decoded.kind === 'invalid' ? decoded.error : 'nothing reacts to this event any more')
-      await react(tx, consumer, decoded).catch(error => {
-        throw new ReplayFailed(describe(error))
-      })
+      if (decoded.kind === 'invalid') throw new Problem('invalid-request', decoded.error)
+      if (decoded.kind === 'ignored') throw new Problem('not-found', 'Nothing reacts to this event any more')
+      await react(tx, consumer, decoded, message)
       return resolve(tx, deadLetterId, 'replayed', actor, null)
     })
   } catch (error) {
-    if (!(error instanceof ReplayFailed)) throw error
+    if (!handling || isAway(error)) throw error
     await database.query(
-      'update dead_letters set attempts = attempts + 1, last_error = $2, updated_at = now() where dead_letter_id = $1',
-      [deadLetterId, error.message]
+      `update dead_letters set attempts = attempts + 1, last_error = $2, updated_at = now()
+       where dead_letter_id = $1 and status = 'open'`,
+      [deadLetterId, describe(error)]
     )
     return readDeadLetter(database, deadLetterId)
   }
 }
-
-class ReplayFailed extends Error {}
 
 /** Gives up a dead letter. Throws `not-found`, or `illegal-transition` when it is not open. */
 export async function discardDeadLetter(

@@ -33,7 +33,7 @@ export type Decoded =
 export function decode(message: Message, contracts: readonly EventContract[]): Decoded {
   const body = parsed(message.body)
   const text = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined)
-  const source = text(body?.source) ?? text(message.headers.ce_source) ?? message.topic
+  const source = (text(body?.source) ?? text(message.headers.ce_source) ?? message.topic).slice(0, SOURCE_MAX)
   if (!body) {
     return {
       kind: 'invalid',
@@ -51,18 +51,23 @@ export function decode(message: Message, contracts: readonly EventContract[]): D
       reason: 'schema-invalid',
       error: '/eventType is missing',
       source,
-      eventId: byContent(canonical(body)),
+      eventId: byContent(sameText(body, message.body)),
       type: null
     }
   }
   const contract = contracts.find(contract => contract.type === type)
   if (!contract) return { kind: 'ignored', type }
-  const eventId = text(body.eventId) ?? byContent(canonical(body))
+  const given = text(body.eventId)
+  const eventId = given && given.length <= EVENT_ID_MAX ? given : byContent(sameText(body, message.body))
   const error = faultsOfAccepted(contract, body)
   if (error) return { kind: 'invalid', reason: 'schema-invalid', error, source, eventId, type }
   const event = { eventVersion: contract.version, sequence: 1, ...body, source, eventId } as Envelope & Record<string, unknown>
   return { kind: 'event', contract, event, source, eventId, type }
 }
+
+/** Longer ones are refused by the schema, and would not fit into the inbox either. */
+const SOURCE_MAX = 200
+const EVENT_ID_MAX = 100
 
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true })
 
@@ -72,6 +77,15 @@ function parsed(body: Uint8Array): Record<string, unknown> | undefined {
     return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined
   } catch {
     return undefined
+  }
+}
+
+/** The same for the same value; the bytes as they are when it nests too deep to be written out. */
+function sameText(body: Record<string, unknown>, bytes: Uint8Array): string | Uint8Array {
+  try {
+    return canonical(body)
+  } catch {
+    return bytes
   }
 }
 

@@ -1,6 +1,7 @@
 /** The event log: append-only, partitioned by position, kept as long as somebody may still read it. */
-import type { Queryable, Transaction } from './database.ts'
+import type { Queryable, Transacting, Transaction } from './database.ts'
 
+/** Positions per partition. Partitions are named and bounded by it, so it never changes for a log that exists. */
 export const PARTITION_SIZE = 500_000
 
 export type LoggedEvent = {
@@ -17,16 +18,22 @@ export type LoggedEvent = {
   logged_at: string
 }
 
-/** Makes the partitions that the next positions fall into. */
-export async function ensurePartitions(session: Queryable): Promise<void> {
+/** Makes the partition that the next positions fall into and the one after it. Returns the position from which on there is none. */
+export async function ensurePartitions(session: Queryable & Transacting, size = PARTITION_SIZE): Promise<number> {
   const [head] = await session.query<{ position: number }>('select position from event_log_head')
-  const first = Math.floor(head!.position / PARTITION_SIZE)
+  const first = Math.floor(head!.position / size)
   for (const number of [first, first + 1]) {
-    const from = number * PARTITION_SIZE
-    await session.query(
-      `create table if not exists event_log_${number} partition of event_log for values from (${from}) to (${from + PARTITION_SIZE})`
-    )
+    const name = `event_log_${number}`
+    const [found] = await session.query<{ exists: boolean }>('select to_regclass($1) is not null as exists', [name])
+    if (!found!.exists) await session.transact(tx => addPartition(tx, name, number * size, size))
   }
+  return (first + 2) * size
+}
+
+/** Attached rather than created as a partition: that would wait for whoever reads the log, such as a backup, and block everybody. */
+async function addPartition(tx: Transaction, name: string, from: number, size: number): Promise<void> {
+  await tx.query(`create table ${name} (like event_log including all)`)
+  await tx.query(`alter table event_log attach partition ${name} for values from (${from}) to (${from + size})`)
 }
 
 /** Events after a position, in order. */
@@ -34,8 +41,11 @@ export function readEventLog(database: Queryable, after: number, limit: number):
   return database.query<LoggedEvent>('select * from event_log where position > $1 order by position limit $2', [after, limit])
 }
 
-/** Drops whole partitions that every outlet has passed and whose events are all older than the retention. */
-export async function dropOldPartitions(tx: Transaction, retentionDays: number): Promise<string[]> {
+/**
+ * Drops whole partitions that every outlet has passed and whose events are all older than the retention. Throws when somebody reads the
+ * log for long, rather than have everybody wait behind us.
+ */
+export async function dropOldPartitions(tx: Transaction, retentionDays: number, size = PARTITION_SIZE): Promise<string[]> {
   const old = await tx.query<{ name: string }>(
     `with partitions as (
        select c.relname as name, substring(c.relname from '[0-9]+$')::bigint as number
@@ -47,8 +57,9 @@ export async function dropOldPartitions(tx: Transaction, retentionDays: number):
        and not exists (
          select from event_log where position = (number + 1) * $1 - 1 and logged_at > now() - make_interval(days => $2)
        )`,
-    [PARTITION_SIZE, retentionDays]
+    [size, retentionDays]
   )
+  if (old.length > 0) tx.send(`set local lock_timeout = '200ms'`)
   for (const { name } of old) await tx.query(`drop table ${name}`)
   return old.map(({ name }) => name)
 }

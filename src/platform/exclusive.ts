@@ -3,10 +3,13 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Database, Session } from './database.ts'
 import type { Log } from './log.ts'
 
+/** Work that has gone on for so long was well: a failure after it counts as the first. */
+const STEADY_MS = 10_000
+
 /**
  * Holds the session lock `name` of this database and runs `work` while it does. `work` gets the session that holds the
  * lock: what it writes through it cannot be written after the lock is lost. It ends when `signal` aborts (disposed, or the
- * connection broke); when it ends or throws otherwise, it is started again after a growing pause.
+ * connection broke); when it ends or throws otherwise, it is started again after a pause that grows while it fails at once.
  */
 export function exclusively(
   database: Database,
@@ -24,8 +27,10 @@ export function exclusively(
         await using session = await database.connect(name)
         const signal = AbortSignal.any([stopped.signal, session.lost])
         if (await obtained(session, signal)) {
-          failures = 0
-          await work(session, signal)
+          const startedAt = performance.now()
+          await work(session, signal).finally(() => {
+            if (performance.now() - startedAt > STEADY_MS) failures = 0
+          })
         }
       } catch (error) {
         if (stopped.signal.aborted) return

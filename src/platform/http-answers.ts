@@ -90,8 +90,9 @@ function send(request: FastifyRequest, reply: FastifyReply, { status, headers, b
   reply.code(status)
   for (const [name, value] of Object.entries(headers)) reply.header(name, value)
   if (replayed) reply.header('idempotency-replayed', 'true')
-  reply.header('cache-control', headers.etag && request.method === 'GET' ? 'private, no-cache' : 'no-store')
-  if (request.method === 'GET' && headers.etag && noneMatch(request.headers['if-none-match'], headers.etag)) {
+  const reads = request.method === 'GET' || request.method === 'HEAD'
+  reply.header('cache-control', headers.etag && reads ? 'private, no-cache' : 'no-store')
+  if (reads && headers.etag && noneMatch(request.headers['if-none-match'], headers.etag)) {
     return reply.code(304).send()
   }
   if (body === '') return reply.send()

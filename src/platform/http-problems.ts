@@ -1,22 +1,23 @@
 /** Every refusal as application/problem+json (RFC 9457): ours, the framework's, and those of a request that is not even HTTP. */
+import { STATUS_CODES } from 'node:http'
 import type { FastifyError } from 'fastify'
 import { Problem, type ProblemCode, problems } from '#contracts/problems.ts'
 import { isOutage } from './database.ts'
-import { JsonRefused } from './json.ts'
+import { fragmentOf, JsonRefused } from './json.ts'
 
 export const PROBLEM_TYPE = 'application/problem+json'
 
 /** The framework's error codes that a client can cause. */
 const ofFramework: Record<string, ProblemCode> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported-media-type',
+  FST_ERR_ROUTE_MISSING_CONTENT_TYPE: 'unsupported-media-type',
   FST_ERR_CTP_BODY_TOO_LARGE: 'payload-too-large',
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'invalid-json',
   FST_ERR_CTP_EMPTY_JSON_BODY: 'invalid-json',
   FST_ERR_BAD_URL: 'not-found',
   FST_ERR_MAX_PARAM_LENGTH: 'uri-too-long',
   FST_ERR_ASYNC_CONSTRAINT: 'not-found',
-  ECONNRESET: 'invalid-json',
-  ERR_STREAM_PREMATURE_CLOSE: 'invalid-json'
+  FST_STATIC_FORBIDDEN_PATH: 'not-found'
 }
 
 /** What an error means to the client. What is not a refusal is `internal`, and its words stay in the log. */
@@ -24,11 +25,15 @@ export function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error
   if (error instanceof JsonRefused) {
     return new Problem('invalid-json', error.message, {
-      errors: [{ pointer: `#${error.pointer}`, code: 'json', detail: error.message }]
+      errors: [{ pointer: fragmentOf(error.pointer), code: 'json', detail: error.message }]
     })
   }
-  const code = ofFramework[(error as FastifyError)?.code ?? '']
-  if (code) return new Problem(code)
+  const { code = '', statusCode } = (error ?? {}) as FastifyError
+  if (ofFramework[code]) return new Problem(ofFramework[code])
+  if (code.startsWith('FST_') && statusCode !== undefined && statusCode >= 400 && statusCode < 500)
+    return new Problem('malformed-http')
+  // The framework marks so what ended a body early. Without the mark it was a connection of ours that was reset.
+  if (statusCode === 400 && (code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE')) return new Problem('malformed-http')
   if (isOutage(error)) return new Problem('unavailable', 'The database cannot serve this now', { retryAfterSeconds: 1 })
   return new Problem('internal')
 }
@@ -57,6 +62,7 @@ export function problemHeaders(problem: Problem): Record<string, string> {
     problem.extensions.retryAfterSeconds ?? (status === 503 || problem.code === 'idempotency-in-flight' ? 1 : undefined)
   return {
     'content-type': PROBLEM_TYPE,
+    'cache-control': 'no-store',
     ...(problem.code === 'unauthenticated' ? { 'www-authenticate': 'Bearer realm="product-service", error="invalid_token"' } : {}),
     ...(problem.code === 'insufficient-scope'
       ? { 'www-authenticate': `Bearer realm="product-service", error="insufficient_scope", scope="${problem.extensions.scope}"` }
@@ -68,25 +74,24 @@ export function problemHeaders(problem: Problem): Record<string, string> {
   }
 }
 
-const ofParser: Record<string, ProblemCode> = {
+const parserCodes: Record<string, ProblemCode> = {
   HPE_HEADER_OVERFLOW: 'headers-too-large',
   ERR_HTTP_REQUEST_TIMEOUT: 'request-timeout'
 }
 
-/** A whole HTTP reply for a socket whose request the parser refused. */
-export function rawProblem(error: NodeJS.ErrnoException, baseUrl: string): string {
-  const problem = new Problem(ofParser[error.code ?? ''] ?? 'malformed-http')
-  const { status } = problems[problem.code]
-  const body = JSON.stringify(toProblemJson(problem, { baseUrl }))
+/** What an error of the HTTP parser means to the client. */
+export function ofParser(error: NodeJS.ErrnoException): Problem {
+  return new Problem(parserCodes[error.code ?? ''] ?? 'malformed-http')
+}
+
+/** A whole HTTP reply for a socket that nothing more is read from. */
+export function rawProblem(problem: Problem, context: ProblemContext, headers: Record<string, string>): string {
+  const body = JSON.stringify(toProblemJson(problem, context))
+  const all = { ...headers, 'content-length': String(Buffer.byteLength(body)), connection: 'close' }
   return [
-    `HTTP/1.1 ${status} ${STATUS_TEXT[status] ?? 'Bad Request'}`,
-    `content-type: ${PROBLEM_TYPE}`,
-    `content-length: ${Buffer.byteLength(body)}`,
-    'x-content-type-options: nosniff',
-    'connection: close',
+    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}`,
+    ...Object.entries(all).map(([name, value]) => `${name}: ${value}`),
     '',
     body
   ].join('\r\n')
 }
-
-const STATUS_TEXT: Record<number, string> = { 400: 'Bad Request', 408: 'Request Timeout', 431: 'Request Header Fields Too Large' }

@@ -8,9 +8,9 @@ import type { Api, Operation } from '#contracts/define.ts'
 import { Problem } from '#contracts/problems.ts'
 import type { Actor, Authenticator } from './auth.ts'
 import { type Answer, answerer, type Edge } from './http-answers.ts'
-import { PROBLEM_TYPE, problemHeaders, problemOf, toProblemJson } from './http-problems.ts'
+import { problemHeaders, problemOf, toProblemJson } from './http-problems.ts'
+import { checkPathOf, readBody, refuseAnyBody, refuseAnyQuery, refuseUnacceptable } from './http-requests.ts'
 import { closeableServer, frameworkOptions } from './http-server.ts'
-import { parseJson } from './json.ts'
 import type { Log } from './log.ts'
 import { httpRequests } from './telemetry.ts'
 import { continueTrace, traceIdOf } from './trace.ts'
@@ -53,7 +53,8 @@ export async function serve(options: HttpOptions): Promise<HttpServer> {
   const app = Fastify(frameworkOptions(baseUrl))
   const refuse = refusing(baseUrl, log)
   app.setErrorHandler((error, request, reply) => refuse(request, reply, error))
-  app.setNotFoundHandler((request, reply) => refuseUnknown(app, api, request, reply, refuse))
+  const methodsAt = methodsByPath(api)
+  app.setNotFoundHandler((request, reply) => refuseUnknown(app, methodsAt, request, reply, refuse))
   app.removeAllContentTypeParsers()
   app.addContentTypeParser(['application/json', 'application/merge-patch+json'], { parseAs: 'buffer' }, (request, body, done) => {
     try {
@@ -69,10 +70,11 @@ export async function serve(options: HttpOptions): Promise<HttpServer> {
   app.addHook('onRequest', (request, reply, done) => {
     // Not with onResponse, which does not come when the client has gone.
     reply.raw.once('close', () => inFlight--)
-    if (++inFlight > options.inFlightMax)
-      return done(new Problem('unavailable', 'Too many requests are in flight', { retryAfterSeconds: 1 }))
     reply.header('x-content-type-options', 'nosniff')
     reply.header('x-request-id', requestIdOf(request))
+    // Health and metrics, which are no operations, are answered under any load.
+    if (++inFlight > options.inFlightMax && request.routeOptions.config.operationId)
+      return done(new Problem('unavailable', 'Too many requests are in flight', { retryAfterSeconds: 1 }))
     done()
   })
   app.addHook('onResponse', (request, reply, done) => {
@@ -96,7 +98,7 @@ function addRoute(
   answer: Answer,
   authenticator: Authenticator
 ): void {
-  const checkPath = operation.params && checkParameters(operation.params, 'path')
+  const checkPath = operation.params && checkPathOf(operation.params)
   const checkQuery = operation.query ? checkParameters(operation.query, 'query') : refuseAnyQuery
   const check = operation.body && checkBody(operation.body)
   const bodyIsOptional = operation.body && 'properties' in operation.body && !(operation.body as { required?: unknown }).required
@@ -122,10 +124,9 @@ function addRoute(
       refuseUnacceptable(request.headers.accept)
       checkPath?.(request.params)
       checkQuery(request.query)
-      const body = bodyIsOptional ? (request.body ?? {}) : request.body
+      const body = bodyIsOptional && request.body === undefined ? {} : request.body
       if (check) check(body)
-      else if (body !== undefined && Object.keys(body as object).length > 0)
-        throw new Problem('invalid-request', 'This operation takes no body')
+      else refuseAnyBody(body)
       return answer(request, reply, body)
     }
   })
@@ -135,35 +136,6 @@ function authorize(request: FastifyRequest, actor: Actor, { scope }: Operation):
   request.actor = actor
   if (scope === null || actor.scopes.has(scope)) return undefined
   return new Problem('insufficient-scope', `This needs the scope ${scope}`, { scope })
-}
-
-/** Charsets other than UTF-8 and merge patches where nothing is patched are media types that this does not read. */
-function readBody(request: FastifyRequest, body: Buffer): unknown {
-  const type = request.headers['content-type'] ?? ''
-  const charset = /;\s*charset="?([^";\s]+)/i.exec(type)?.[1]
-  if (charset && !/^utf-?8$/i.test(charset)) throw new Problem('unsupported-media-type', 'Only UTF-8 is read')
-  if (/^application\/merge-patch\+json/i.test(type) && request.method !== 'PATCH') throw new Problem('unsupported-media-type')
-  return body.length === 0 ? undefined : parseJson(body)
-}
-
-function refuseAnyQuery(query: unknown): void {
-  const names = Object.keys(query as object)
-  if (names.length === 0) return
-  const errors = names.map(name => ({
-    pointer: `#/query/${encodeURIComponent(name)}`,
-    code: 'additionalProperties',
-    detail: 'is not a known name here'
-  }))
-  throw new Problem('invalid-request', 'This operation takes no query parameters', { errors })
-}
-
-/** Everything we answer is JSON; an Accept header that is not understood is taken as any. */
-function refuseUnacceptable(accept: string | undefined): void {
-  if (accept === undefined || accept.includes('*/*') || accept.includes('json')) return
-  const ranges = accept.split(',').map(range => range.split(';')[0]!.trim().toLowerCase())
-  if (ranges.every(range => /^[\w.+-]+\/[\w.+*-]+$/.test(range)) && !ranges.includes('application/*')) {
-    throw new Problem('not-acceptable', `This answers application/json or ${PROBLEM_TYPE}`)
-  }
 }
 
 /** Gives requests their `traceparent`. It is made when somebody asks: most reads never do. */
@@ -177,6 +149,8 @@ export function addTraceparent(app: FastifyInstance): void {
   app.decorateRequest('ownTraceparent', undefined)
 }
 
+const PATCH_TYPES = 'application/merge-patch+json, application/json'
+
 export type Refuse = (request: FastifyRequest, reply: FastifyReply, error: unknown) => FastifyReply
 
 /** Answers an error as the problem that it means; what is nobody's refusal is logged. */
@@ -185,18 +159,33 @@ export function refusing(baseUrl: string, log: Log): Refuse {
     const problem = problemOf(error)
     if (problem.code === 'internal') log.error({ unit: 'http', url: request.url, err: error }, 'unexpected error')
     const body = toProblemJson(problem, { baseUrl, traceId: traceIdOf(request.traceparent), instance: request.url.split('?')[0] })
+    if (problem.code === 'unsupported-media-type' && request.method === 'PATCH') reply.header('accept-patch', PATCH_TYPES)
     return reply.code(problem.status).headers(problemHeaders(problem)).send(JSON.stringify(body))
   }
 }
 
+/** What a path answers. A path that stands in the contract as it is stands before one with parameters. */
+function methodsByPath(api: Api): (path: string) => string[] {
+  const byPath = Map.groupBy(Object.values(api.operations), ({ path }) => path)
+  const places = [...byPath].map(([path, operations]) => ({
+    path,
+    pattern: new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`),
+    methods: operations.flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method]))
+  }))
+  return path => (places.find(place => place.path === path) ?? places.find(place => place.pattern.test(path)))?.methods ?? []
+}
+
 /** 405 with Allow where the path has other methods, 404 elsewhere. */
-function refuseUnknown(app: FastifyInstance, api: Api, request: FastifyRequest, reply: FastifyReply, refuse: Refuse): FastifyReply {
-  const path = request.url.split('?')[0]!
-  const methods = Object.values(api.operations)
-    .filter(operation => new RegExp(`^${operation.path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(path))
-    .flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method]))
+function refuseUnknown(
+  app: FastifyInstance,
+  methodsAt: (path: string) => string[],
+  request: FastifyRequest,
+  reply: FastifyReply,
+  refuse: Refuse
+): FastifyReply {
+  const methods = methodsAt(request.url.split('?')[0]!)
   if (methods.length === 0) return refuse(request, reply, new Problem('not-found', 'There is no such path'))
-  reply.header('allow', [...new Set([...methods, 'OPTIONS'])].join(', '))
+  reply.header('allow', [...methods, 'OPTIONS'].join(', '))
   if (request.method === 'OPTIONS') return reply.code(204).send()
   if (!app.supportedMethods.includes(request.method)) return refuse(request, reply, new Problem('not-implemented'))
   return refuse(request, reply, new Problem('method-not-allowed'))

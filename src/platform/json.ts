@@ -41,10 +41,18 @@ function scan(text: string): void {
   const stack: Container[] = []
   let members = 0
   let expectKey = false
-  const pointer = () => stack.map(({ path }) => `/${String(path).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
+  let opened = false
+  const pointer = () => pointerTo(...stack.map(({ path }) => path))
+  const count = () => {
+    if (++members > JSON_MEMBERS_MAX) throw new JsonRefused(pointer(), `The body has more than ${JSON_MEMBERS_MAX} members`)
+  }
 
   for (let i = 0; i < text.length; i++) {
     const char = text.charCodeAt(i)
+    if (opened && char > SPACE) {
+      opened = false
+      if (char !== CLOSE_BRACE && char !== CLOSE_BRACKET) count()
+    }
     if (char === QUOTE) {
       const end = endOfString(text, i)
       const literal = text.slice(i, end + 1)
@@ -54,6 +62,7 @@ function scan(text: string): void {
         top.path = key
         if (key === '__proto__' || key === 'constructor' || key === 'prototype')
           throw new JsonRefused(pointer(), `The name ${key} is not allowed`)
+        if (!key.isWellFormed()) throw new JsonRefused(pointer(), 'The name has half a surrogate pair')
         if (top.keys.has(key)) throw new JsonRefused(pointer(), 'The name stands twice in one object')
         top.keys.add(key)
         expectKey = false
@@ -65,11 +74,12 @@ function scan(text: string): void {
       if (stack.length === JSON_DEPTH_MAX) throw new JsonRefused(pointer(), `The body nests deeper than ${JSON_DEPTH_MAX}`)
       stack.push({ keys: char === OPEN_BRACE ? new Set() : null, path: char === OPEN_BRACE ? '' : 0 })
       expectKey = char === OPEN_BRACE
+      opened = true
     } else if (char === CLOSE_BRACE || char === CLOSE_BRACKET) {
       stack.pop()
       expectKey = false
     } else if (char === COMMA) {
-      if (++members > JSON_MEMBERS_MAX) throw new JsonRefused(pointer(), `The body has more than ${JSON_MEMBERS_MAX} members`)
+      count()
       const top = stack.at(-1)
       if (top && !top.keys) top.path = Number(top.path) + 1
       expectKey = Boolean(top?.keys)
@@ -82,7 +92,7 @@ function scan(text: string): void {
   }
 }
 
-const [QUOTE, BACKSLASH, COMMA, MINUS, DIGIT_0, DIGIT_9] = [0x22, 0x5c, 0x2c, 0x2d, 0x30, 0x39]
+const [SPACE, QUOTE, BACKSLASH, COMMA, MINUS, DIGIT_0, DIGIT_9] = [0x20, 0x22, 0x5c, 0x2c, 0x2d, 0x30, 0x39]
 const [OPEN_BRACE, CLOSE_BRACE, OPEN_BRACKET, CLOSE_BRACKET] = [0x7b, 0x7d, 0x5b, 0x5d]
 const numberPattern = /-?[0-9.eE+-]+/y
 
@@ -109,6 +119,19 @@ function checkNumber(literal: string, pointer: () => string): void {
   if (!Number.isFinite(value)) throw new JsonRefused(pointer(), 'The number is out of range')
   if (Number.isInteger(value) && !Number.isSafeInteger(value))
     throw new JsonRefused(pointer(), 'The number is beyond 2^53 − 1 and would be rounded')
+}
+
+const NAME_SHOWN_MAX = 100
+
+/** A JSON Pointer (RFC 6901). */
+export function pointerTo(...names: (string | number)[]): string {
+  return names.map(name => `/${String(name).replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
+}
+
+/** A JSON Pointer as a URI fragment (RFC 6901 §6). Names as long as nobody reads are cut. */
+export function fragmentOf(pointer: string): string {
+  const names = pointer.split('/').map(name => encodeURIComponent(name.slice(0, NAME_SHOWN_MAX).toWellFormed()))
+  return `#${names.join('/')}`
 }
 
 /** One text for one value, whatever the order of its keys: for fingerprints. */

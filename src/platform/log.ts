@@ -9,7 +9,6 @@ export function openLog(config: Pick<Config, 'LOG_LEVEL' | 'LOG_FORMAT'>): Log {
   const options = {
     level: config.LOG_LEVEL,
     base: null,
-    redact: { paths: ['authorization', 'headers.authorization', '*.password', '*.secret'], censor: '[secret]' },
     timestamp: () => `,"time":"${new Date().toISOString()}"`
   }
   if (pretty) {

@@ -33,6 +33,7 @@ export async function migrate(adminUrl: string, service: Migrating, log: Log): P
       migrationsSchema: service.name,
       checkOrder: false,
       singleTransaction: true,
+      advisoryLockMode: 'wait',
       log: () => {},
       logger: { info: () => {}, warn: () => {}, error: message => log.error({ unit: 'migrate' }, message) }
     })
@@ -43,11 +44,13 @@ export async function migrate(adminUrl: string, service: Migrating, log: Log): P
   }
 }
 
-/** The same password in every process without storing it: derived from the one that the administrator's URL carries. */
+/**
+ * The same password in every process without storing it: derived from the one that the administrator's URL carries. None when that
+ * carries none: then the server lets in by other means, and a role must not get a password that anybody can work out.
+ */
 function passwordOf(adminUrl: URL, role: string): string {
-  return createHmac('sha256', decodeURIComponent(adminUrl.password) || 'no password')
-    .update(`service role ${role}`)
-    .digest('base64url')
+  if (adminUrl.password === '') return ''
+  return createHmac('sha256', decodeURIComponent(adminUrl.password)).update(`service role ${role}`).digest('base64url')
 }
 
 async function ensureRole(adminUrl: string, name: string, log: Log): Promise<string> {
@@ -57,13 +60,13 @@ async function ensureRole(adminUrl: string, name: string, log: Log): Promise<str
   url.password = password
   await using admin = openDatabase({ url: adminUrl, schema: 'public', poolSize: 1, log })
   await admin.transact(async tx => {
-    // Roles belong to the whole cluster, so this lock is not enough between databases: the exception handler does the rest.
-    await tx.query(`select pg_advisory_xact_lock(hashtextextended('migrate ' || $1, 0))`, [name])
+    // Roles belong to the whole cluster, so this lock is not enough between databases: the exception handlers do the rest.
+    await tx.query(`select pg_advisory_xact_lock(hashtextextended('migrate', 0))`)
     await tx.query(`select set_config('service.role', $1, true), set_config('service.password', $2, true)`, [name, password])
     await tx.query(`do $$
       declare
         role text := current_setting('service.role');
-        password text := current_setting('service.password');
+        password text := nullif(current_setting('service.password'), '');
       begin
         begin
           if not exists (select from pg_roles where rolname = role) then
@@ -71,11 +74,17 @@ async function ensureRole(adminUrl: string, name: string, log: Log): Promise<str
           end if;
         exception when duplicate_object or unique_violation then null;
         end;
-        if not pg_has_role(current_user, role, 'member') then
-          execute format('grant %I to current_user', role);
-        end if;
+        begin
+          -- Whoever creates a role is a member of it, but not one who may own things in its name.
+          if not pg_has_role(current_user, role, 'set') then
+            execute format('grant %I to current_user', role);
+          end if;
+        exception when unique_violation then null;
+        end;
         execute format('create schema if not exists %I authorization %I', role, role);
-        execute format('grant connect on database %I to %I', current_database(), role);
+        if not has_database_privilege(role, current_database(), 'connect') then
+          execute format('grant connect on database %I to %I', current_database(), role);
+        end if;
       end $$`)
   })
   await ensureLogin(admin, url, log)
@@ -83,18 +92,25 @@ async function ensureRole(adminUrl: string, name: string, log: Log): Promise<str
 }
 
 const INVALID_PASSWORD = '28P01'
+/** "Tuple concurrently updated", when another database's migration changes the same role. */
+const INTERNAL_ERROR = 'XX000'
 
 /** The role may be older than the administrator's current password: then it gets the password that follows from that. */
 async function ensureLogin(admin: Database, url: URL, log: Log): Promise<void> {
   await using database = openDatabase({ url: url.href, schema: url.username, poolSize: 1, log })
-  try {
-    await database.query('select 1')
-  } catch (error) {
-    if (sqlState(error) !== INVALID_PASSWORD) throw error
+  for (let tries = 1; ; tries++) {
+    try {
+      await database.query('select 1')
+      return
+    } catch (error) {
+      if (sqlState(error) !== INVALID_PASSWORD || tries === 3) throw error
+    }
     const [row] = await admin.query<{ statement: string }>(
-      `select format('alter role %I password %L', $1::text, $2::text) as statement`,
+      `select format('alter role %I password %L', $1::text, nullif($2, '')::text) as statement`,
       [url.username, url.password]
     )
-    await admin.query(row!.statement)
+    await admin.query(row!.statement).catch(error => {
+      if (sqlState(error) !== INTERNAL_ERROR) throw error
+    })
   }
 }

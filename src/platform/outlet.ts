@@ -29,15 +29,17 @@ export function startBrokerOutlet(options: {
     async (session, signal) => {
       using follower = await eventLog.follow(session)
       await session.query('insert into outlets (name) values ($1) on conflict do nothing', [OUTLET])
+      // A cursor that a crash of the server takes back repeats messages, and never leaves one out.
+      await session.query('set synchronous_commit to off')
       const [cursor] = await session.query<{ position: number }>('select position from outlets where name = $1', [OUTLET])
       let position = cursor!.position
       while (!signal.aborted) {
         const events = await readEventLog(session, position, BATCH)
         if (events.length > 0) {
-          await publish(session, events)
+          const accepted = await publish(session, events)
           position = events.at(-1)!.position
           await session.query('update outlets set position = $2, updated_at = now() where name = $1', [OUTLET, position])
-          options.published?.(events)
+          options.published?.(accepted)
         }
         if (events.length < BATCH) await follower.next(POLL_MS, signal)
       }
@@ -45,10 +47,14 @@ export function startBrokerOutlet(options: {
     log
   )
 
-  /** What the broker will never take is set aside with its reason; anything else throws, and the batch is tried again. */
-  async function publish(session: Session, events: readonly LoggedEvent[]): Promise<void> {
+  /**
+   * Returns what the broker has accepted. What it will never take is set aside with its reason; anything else throws, and the batch is
+   * tried again.
+   */
+  async function publish(session: Session, events: readonly LoggedEvent[]): Promise<readonly LoggedEvent[]> {
     try {
       await broker.publish(events.map(event => toMessage(event, source)))
+      return events
     } catch (error) {
       if (!(error instanceof MessagesRefused)) throw error
       const refused = events.filter(event => error.messageIds.includes(event.event_id))
@@ -62,6 +68,7 @@ export function startBrokerOutlet(options: {
         { unit: 'outlet', refused: refused.map(event => event.event_id), error: error.message },
         'the broker refuses events for good'
       )
+      return events.filter(event => !refused.includes(event))
     }
   }
 }

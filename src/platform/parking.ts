@@ -5,7 +5,7 @@
 import type { Message } from '#broker/broker.ts'
 import { Problem } from '#contracts/problems.ts'
 import { type Consumer, decodeFor, describe, react, reasonOf } from './consumer.ts'
-import { isOutage, type Queryable, type Session, type Transaction } from './database.ts'
+import { isAway, type Queryable, type Session, type Transaction } from './database.ts'
 import { insertDeadLetter } from './dead-letters.ts'
 import { exclusively, pause } from './exclusive.ts'
 import { consumedEvents } from './telemetry.ts'
@@ -38,6 +38,8 @@ export async function park(
 }
 
 const POLL_MS = 500
+/** A key with many messages behind its head lets others have their turn. */
+const TURN_MAX = 100
 
 /** Tries parked messages when they are due; one process at a time per consumer. */
 export function startRetries(consumer: Consumer): AsyncDisposable {
@@ -46,57 +48,74 @@ export function startRetries(consumer: Consumer): AsyncDisposable {
     `retries ${consumer.name}`,
     async (session, signal) => {
       while (!signal.aborted) {
-        for (const key of await dueKeys(session, consumer.name)) {
-          while (!signal.aborted && (await retryHead(session, consumer, key)) === 'settled') {}
+        const heads = await readHeads(session, consumer.name)
+        let tried = false
+        for (const { key, due_in_ms } of heads) {
+          if (due_in_ms <= 0 && !signal.aborted) tried = (await retryKey(session, consumer, key, signal)) || tried
         }
-        await untilDue(session, consumer.name, signal)
+        const later = heads.find(({ due_in_ms }) => due_in_ms > 0)
+        if (!tried) await pause(Math.min(POLL_MS, later?.due_in_ms ?? POLL_MS), signal)
       }
     },
     consumer.log
   )
 }
 
-async function dueKeys(session: Queryable, consumer: string): Promise<string[]> {
-  const rows = await session.query<{ key: string }>(
-    `select key from (
-       select distinct on (key) key, next_at from parked_messages where consumer = $1 order by key, position
-     ) heads where next_at <= now() order by next_at limit 100`,
+/** The first message of every key, by when it is due; one look into the index per key, however many messages wait behind it. */
+function readHeads(session: Queryable, consumer: string): Promise<{ key: string; due_in_ms: number }[]> {
+  return session.query(
+    `with recursive heads as (
+       (select key, next_at from parked_messages where consumer = $1 order by key, position limit 1)
+       union all
+       select following.key, following.next_at from heads cross join lateral (
+         select key, next_at from parked_messages where consumer = $1 and key > heads.key order by key, position limit 1
+       ) following
+     )
+     select key, (extract(epoch from next_at - now()) * 1000)::float as due_in_ms from heads order by next_at limit 100`,
     [consumer]
   )
-  return rows.map(row => row.key)
 }
 
-async function untilDue(session: Session, consumer: string, signal: AbortSignal): Promise<void> {
-  const [row] = await session.query<{ ms: number | null }>(
-    `select (extract(epoch from min(next_at) - now()) * 1000)::integer as ms from parked_messages where consumer = $1 and attempts > 0`,
-    [consumer]
-  )
-  await pause(Math.max(10, Math.min(POLL_MS, row?.ms ?? POLL_MS)), signal)
+/** Tries the messages of a key in turn until one has to wait. False when none could be tried now. */
+async function retryKey(session: Session, consumer: Consumer, key: string, signal: AbortSignal): Promise<boolean> {
+  for (let turn = 0; turn < TURN_MAX && !signal.aborted; turn++) {
+    const outcome = await retryHead(session, consumer, key)
+    if (outcome !== 'settled') return turn > 0 || outcome === 'parked'
+  }
+  return true
 }
 
 type Head = { position: number; message: Parked; attempts: number; first_error: string }
 
-/** Tries the first message of a key once: 'settled' when the key may go on to its next, 'waiting' otherwise. */
-async function retryHead(session: Session, consumer: Consumer, key: string): Promise<'settled' | 'waiting'> {
+/** Tries the first message of a key once: 'settled' when the key may go on to its next, 'none' when nothing is to be tried now. */
+async function retryHead(session: Session, consumer: Consumer, key: string): Promise<'settled' | 'parked' | 'none'> {
   let tried: Head | undefined
   try {
     return await session.transact(async tx => {
       tried = await lockHead(tx, consumer.name, key)
-      if (!tried) return 'waiting'
-      const decoded = decodeFor(consumer, unpack(tried.message))
-      if (decoded.kind === 'event') await react(tx, consumer, decoded)
+      if (!tried) return 'none'
+      const message = unpack(tried.message)
+      const decoded = decodeFor(consumer, message)
+      // Its contract has changed since it was parked.
+      if (decoded.kind === 'invalid') throw new Problem('invalid-request', decoded.error)
+      if (decoded.kind === 'event') await react(tx, consumer, decoded, message)
       await tx.query('delete from parked_messages where position = $1', [tried.position])
       tx.afterCommit(() => report(consumer, decoded.type, tried!, 'applied'))
       return 'settled'
     })
   } catch (error) {
-    if (!tried || isOutage(error)) throw error
+    if (!tried || isAway(error)) throw error
     return failed(session, consumer, tried, error)
   }
 }
 
+/** Undefined when the key is being handled elsewhere, or has nothing due. */
 async function lockHead(tx: Transaction, consumer: string, key: string): Promise<Head | undefined> {
-  await tx.query(`select pg_advisory_xact_lock(hashtextextended($1 || ' ' || $2, 1))`, [consumer, key])
+  const [lock] = await tx.query<{ held: boolean }>(
+    `select pg_try_advisory_xact_lock(hashtextextended($1 || ' ' || $2, 1)) as held`,
+    [consumer, key]
+  )
+  if (!lock!.held) return undefined
   const [head] = await tx.query<Head & { due: boolean }>(
     `select position, message, attempts, first_error, next_at <= now() as due
      from parked_messages where consumer = $1 and key = $2 order by position limit 1`,
@@ -105,8 +124,9 @@ async function lockHead(tx: Transaction, consumer: string, key: string): Promise
   return head?.due ? head : undefined
 }
 
-async function failed(session: Session, consumer: Consumer, head: Head, error: unknown): Promise<'settled' | 'waiting'> {
+async function failed(session: Session, consumer: Consumer, head: Head, error: unknown): Promise<'settled' | 'parked'> {
   const message = unpack(head.message)
+  const decoded = decodeFor(consumer, message)
   const attempts = head.attempts + 1
   // A message that waited behind another has had no try of its own before this one.
   const firstError = head.attempts === 0 ? describe(error) : head.first_error
@@ -119,20 +139,15 @@ async function failed(session: Session, consumer: Consumer, head: Head, error: u
        where position = $1`,
       [head.position, attempts, (delayMs * jitter) / 1000, firstError, describe(error)]
     )
-    report(consumer, decodeFor(consumer, message).type, head, 'parked', error)
-    return 'waiting'
+    report(consumer, decoded.type, head, 'parked', error)
+    return 'parked'
   }
   await session.transact(async tx => {
-    const reason = refused ? reasonOf(error) : 'retries-exhausted'
-    await insertDeadLetter(tx, consumer, message, decodeFor(consumer, message), {
-      reason,
-      attempts,
-      firstError,
-      lastError: describe(error)
-    })
+    const reason = decoded.kind === 'invalid' ? decoded.reason : refused ? reasonOf(error) : 'retries-exhausted'
+    await insertDeadLetter(tx, consumer, message, decoded, { reason, attempts, firstError, lastError: describe(error) })
     await tx.query('delete from parked_messages where position = $1', [head.position])
   })
-  report(consumer, decodeFor(consumer, message).type, head, 'dead-letter', error)
+  report(consumer, decoded.type, head, 'dead-letter', error)
   return 'settled'
 }
 

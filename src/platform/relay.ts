@@ -4,7 +4,7 @@
  * xmin gate would reorder them and stall on any open transaction.
  */
 import type { Database, Session } from './database.ts'
-import { ensurePartitions } from './event-log.ts'
+import { ensurePartitions, PARTITION_SIZE } from './event-log.ts'
 import { exclusively } from './exclusive.ts'
 import type { Log } from './log.ts'
 import type { Wakeup } from './wakeup.ts'
@@ -14,7 +14,7 @@ const POLL_MS = 1000
 
 /** One statement, so one transaction: a row is in the outbox or in the log, whenever the process dies. */
 const move = `with taken as (
-    delete from outbox where seq in (select seq from outbox order by seq limit ${BATCH}) returning *
+    delete from outbox where seq <= (select max(seq) from (select seq from outbox order by seq limit ${BATCH}) first) returning *
   ), head as (
     update event_log_head set position = position + (select count(*) from taken)
     where exists (select from taken) returning position
@@ -32,21 +32,20 @@ export function startRelay(options: {
   outbox: Wakeup
   eventLog: Wakeup
   log: Log
-  moved?: (count: number) => void
+  partitionSize?: number
 }): AsyncDisposable {
-  const { database, outbox, eventLog, log } = options
+  const { database, outbox, eventLog, log, partitionSize = PARTITION_SIZE } = options
   return exclusively(
     database,
     'relay',
     async (session, signal) => {
       using follower = await outbox.follow(session)
-      await ensurePartitions(session)
+      let partitionsEnd = await ensurePartitions(session, partitionSize)
       while (!signal.aborted) {
         const { moved, head } = await moveBatch(session)
         if (moved > 0) {
           eventLog.wake()
-          options.moved?.(moved)
-          if (crossesPartition(head, moved)) await ensurePartitions(session)
+          if (head >= partitionsEnd - partitionSize) partitionsEnd = await ensurePartitions(session, partitionSize)
         }
         if (moved < BATCH) await follower.next(POLL_MS, signal)
       }
@@ -58,9 +57,4 @@ export function startRelay(options: {
 async function moveBatch(session: Session): Promise<{ moved: number; head: number }> {
   const [row] = await session.query<{ moved: number; head: number }>(move)
   return row!
-}
-
-/** Partitions are made ahead; looking every so often is enough. */
-function crossesPartition(head: number, moved: number): boolean {
-  return Math.floor(head / 10_000) !== Math.floor((head - moved) / 10_000)
 }

@@ -14,7 +14,7 @@ export const httpRequests = new Histogram({
 
 export const consumedEvents = new Counter({
   name: 'messaging_consumed_messages_total',
-  help: 'Messages consumed, by consumer, event type and outcome: applied, duplicate, parked, dead-letter, retry, ignored',
+  help: 'Messages consumed, by consumer, event type and outcome: applied, duplicate, parked, dead-letter, unstorable, retry, ignored',
   labelNames: ['consumer', 'type', 'outcome'] as const,
   registers: [registry]
 })

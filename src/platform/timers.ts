@@ -38,7 +38,7 @@ const housekeeping: readonly Timer[] = [
       const rows = await database.query(
         `delete from inbox where (consumer, source, event_id) in (
            select consumer, source, event_id from inbox where received_at < now() - make_interval(days => $1)
-           order by received_at limit ${PRUNE_BATCH}
+           limit ${PRUNE_BATCH}
          ) returning 1`,
         [config.INBOX_RETENTION_DAYS]
       )

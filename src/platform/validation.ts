@@ -3,12 +3,14 @@ import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.
 import addFormats from 'ajv-formats'
 import type { TSchema } from 'typebox'
 import { type Fault, Problem } from '#contracts/problems.ts'
+import { fragmentOf, pointerTo } from './json.ts'
 
 const strict = new Ajv2020({ allErrors: true, strict: false })
 const coercing = new Ajv2020({ allErrors: true, strict: false, coerceTypes: true, useDefaults: true })
 for (const ajv of [strict, coercing]) addFormats.default(ajv)
 
-const FAULTS_MAX = 50
+/** More faults than anybody fixes at once are not told. */
+export const FAULTS_MAX = 50
 
 /** A check that throws `invalid-request` naming every fault. `place` begins the pointers of parameters: `query`, `path`. */
 export type Check = (value: unknown) => void
@@ -38,19 +40,16 @@ function faults(errors: readonly ErrorObject[], prefix: string): Fault[] {
   const inner = errors.filter(error => !wrappers.has(error.keyword))
   const seen = new Map<string, Fault>()
   for (const error of inner.length > 0 ? inner : errors) {
-    const fault = { pointer: `#${prefix}${pointerOf(error)}`, code: error.keyword, detail: detailOf(error) }
+    if (seen.size === FAULTS_MAX) break
+    const fault = { pointer: fragmentOf(prefix + pointerOf(error)), code: error.keyword, detail: detailOf(error) }
     seen.set(`${fault.pointer} ${fault.code} ${fault.detail}`, fault)
   }
-  return [...seen.values()].slice(0, FAULTS_MAX)
+  return [...seen.values()]
 }
 
 function pointerOf({ instancePath, params }: ErrorObject): string {
   const member = params.missingProperty ?? params.additionalProperty ?? params.unevaluatedProperty ?? params.propertyName
-  const path = member === undefined ? instancePath : `${instancePath}/${String(member).replaceAll('~', '~0').replaceAll('/', '~1')}`
-  return path
-    .split('/')
-    .map(part => encodeURIComponent(part).slice(0, 100))
-    .join('/')
+  return member === undefined ? instancePath : instancePath + pointerTo(member)
 }
 
 function detailOf(error: ErrorObject): string {

@@ -5,8 +5,10 @@ import type { Import, Source, Use } from './source.ts'
 
 export type House = {
   sources: readonly Source[]
-  /** Every file, TypeScript or not. */
+  /** Every file that is not installed, TypeScript or not. */
   paths: readonly string[]
+  /** The documents that explain the house: path → text. */
+  documents: Readonly<Record<string, string>>
   apis: readonly Pick<Api, 'service' | 'operations'>[]
   /** Service → the operations that its table answers. */
   handlers: Readonly<Record<string, readonly string[]>>
@@ -145,15 +147,30 @@ export function importCycles({ sources }: House): string[] {
 const kebabCase = /^(\d{4}-)?[a-z][a-z0-9]*(-[a-z0-9]+)*(\.[a-z]+)+$/
 const saysNothing = ['util', 'utils', 'helper', 'helpers', 'common', 'manager', 'misc']
 
-export function badNames({ paths }: House): string[] {
+export function badNames({ paths }: House, folders: readonly string[]): string[] {
   return paths
+    .filter(path => folders.includes(path.split('/')[0]!))
     .filter(path => {
-      const folders = path.split('/')
-      const file = folders.pop()!
-      const words = [...folders, file.split('.')[0]!].flatMap(name => name.split('-'))
+      const names = path.split('/')
+      const file = names.at(-1)!
+      const words = path.split('.')[0]!.split(/[/-]/)
       return !kebabCase.test(file) || file === 'index.ts' || words.some(word => saysNothing.includes(word))
     })
     .map(path => `${path} is not a name that says what is in it, in kebab-case`)
+}
+
+/** A file is named in code, whole or from its end: `src/main.ts`, `main.ts`; or it is linked. What has other signs in it is a pattern. */
+const fileNamed = /`([\w./-]+\.(?:ts|sql|json|md))`|\]\(([\w./-]+)\)/g
+
+export function namesOfNothing({ paths, documents }: House): string[] {
+  return Object.entries(documents).flatMap(([document, text]) =>
+    [...text.matchAll(fileNamed)]
+      .map(([, named, linked]) => (named ?? linked)!)
+      .filter(
+        name => !paths.some(path => path === name || path.endsWith(`/${name}`) || path.startsWith(`${name.replace(/\/$/, '')}/`))
+      )
+      .map(name => `${document} names ${name}, which is not there`)
+  )
 }
 
 /** An operation lives in a file of its name that begins with the function of its name, or where the list says. */

@@ -1,5 +1,5 @@
 /** What an Order Service says, on `order.events`. Its publishers are other people's: the specification's example is enough. */
-import { type Static, Type } from 'typebox'
+import { Type } from 'typebox'
 import { defineEvent } from '../define.ts'
 import { ForeignId, Quantity } from '../resources/primitives.ts'
 import { ITEMS_MAX } from '../resources/reservation.ts'
@@ -11,7 +11,6 @@ const Item = Type.Object({
   quantity: Quantity(1)
 })
 const items = Type.Array(Item, { minItems: 1, maxItems: ITEMS_MAX })
-export type EventItem = Static<typeof Item>
 
 const ofOrder = { topic: 'order.events', key: 'orderId', subject: 'order/{orderId}', version: 1 } as const
 

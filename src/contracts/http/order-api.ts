@@ -2,7 +2,7 @@
 import { Type } from 'typebox'
 import { defineApi } from '../define.ts'
 import { CreateOrder, Order, OrderList, OrderStatus } from '../resources/order.ts'
-import { closed, Id, page } from '../resources/primitives.ts'
+import { closed, Id, page, Text } from '../resources/primitives.ts'
 
 const orderId = Type.Object({ orderId: Id('The order') })
 
@@ -28,10 +28,7 @@ export const orderApi = defineApi({
       tag: 'Orders',
       summary: 'List orders, oldest first',
       scope: 'orders:read',
-      query: Type.Object(
-        { ...page, status: Type.Optional(OrderStatus), userId: Type.Optional(Type.String({ maxLength: 128 })) },
-        closed
-      ),
+      query: Type.Object({ ...page, status: Type.Optional(OrderStatus), userId: Type.Optional(Text(128)) }, closed),
       reply: { status: 200, body: OrderList, description: 'A page of orders' },
       problems: ['invalid-cursor']
     },

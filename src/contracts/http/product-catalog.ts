@@ -33,8 +33,8 @@ export const catalogOperations = {
         sku: Type.Optional(Sku),
         status: Type.Optional(ProductStatus),
         categoryId: Type.Optional(Id('In this category')),
-        slug: Type.Optional(Type.String({ maxLength: 200 })),
-        externalId: Type.Optional(Type.String({ maxLength: 128 }))
+        slug: Type.Optional(Text(200)),
+        externalId: Type.Optional(Text(128))
       },
       closed
     ),
@@ -200,10 +200,7 @@ export const catalogOperations = {
     tag: 'Categories',
     summary: 'List categories, oldest first',
     scope: 'catalog:read',
-    query: Type.Object(
-      { ...page, parentId: Type.Optional(Id('Directly below this one')), slug: Type.Optional(Type.String({ maxLength: 200 })) },
-      closed
-    ),
+    query: Type.Object({ ...page, parentId: Type.Optional(Id('Directly below this one')), slug: Type.Optional(Text(200)) }, closed),
     reply: { status: 200, body: CategoryList, description: 'A page of categories' },
     problems: ['invalid-cursor']
   },

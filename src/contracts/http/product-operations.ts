@@ -2,7 +2,7 @@
 import { Type } from 'typebox'
 import type { Operation } from '../define.ts'
 import { DeadLetter, DeadLetterList, DeadLetterStatus, DiscardDeadLetter } from '../resources/dead-letter.ts'
-import { closed, Id, page } from '../resources/primitives.ts'
+import { closed, Id, page, Text } from '../resources/primitives.ts'
 
 const deadLetterId = Type.Object({ deadLetterId: Id('The dead letter') })
 
@@ -16,10 +16,10 @@ export const operationsOperations = {
     query: Type.Object(
       {
         ...page,
-        consumer: Type.Optional(Type.String({ maxLength: 128 })),
-        eventType: Type.Optional(Type.String({ maxLength: 128 })),
-        reason: Type.Optional(Type.String({ maxLength: 64 })),
-        key: Type.Optional(Type.String({ maxLength: 256 })),
+        consumer: Type.Optional(Text(128)),
+        eventType: Type.Optional(Text(128)),
+        reason: Type.Optional(Text(64)),
+        key: Type.Optional(Text(256)),
         status: Type.Optional(DeadLetterStatus)
       },
       closed

@@ -53,7 +53,7 @@ export const SearchResult = Type.Object(
 )
 
 export const searchQuery = {
-  q: Type.Optional(Type.String({ maxLength: 200, description: 'Words, or beginnings of words; an SKU' })),
+  q: Type.Optional(Text(200, { description: 'Words, or beginnings of words; an SKU' })),
   categoryId: Type.Optional(Id('Only in this category')),
   currency: Type.Optional(Currency),
   minPrice: Type.Optional(Amount),

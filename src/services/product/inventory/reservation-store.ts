@@ -103,8 +103,42 @@ export async function readLines(database: Queryable, reservationIds: readonly st
 
 /** Stores new reservations and new states of known ones, and the lines of those that hold something new. */
 export function storeReservations(tx: Transaction, reservations: readonly StoredReservation[], lines: readonly Line[]): void {
-  if (reservations.length === 0) return
-  tx.send(upsert, [
+  const added = reservations.filter(each => each.version === 1)
+  const known = reservations.filter(each => each.version > 1)
+  if (added.length > 0) tx.send(insert, columnsOf(added))
+  if (known.length > 0) tx.send(update, columnsOf(known))
+  if (lines.length === 0) return
+  // A hold that is made again after it was lost may stand elsewhere: its former lines go.
+  if (known.length > 0)
+    tx.send('delete from reservation_lines where reservation_id = any($1::uuid[])', [lines.map(line => line.reservationId)])
+  tx.send(
+    `insert into reservation_lines (reservation_id, variant_id, location_id, quantity)
+     select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[])`,
+    [
+      lines.map(line => line.reservationId),
+      lines.map(line => line.variantId),
+      lines.map(line => line.locationId),
+      lines.map(line => line.quantity)
+    ]
+  )
+}
+
+const rows = `unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::boolean[], $7::boolean[], $8::boolean[], $9::boolean[],
+    $10::jsonb[], $11::timestamptz[], $12::text[], $13::integer[], $14::bigint[], $15::timestamptz[], $16::timestamptz[])
+    as n (reservation_id, order_id, user_id, status, ordered, confirmed, cancelled, completed, restocked, items, expires_at, reason, version,
+      sequence, created_at, updated_at)`
+
+const insert = `insert into reservations (reservation_id, order_id, user_id, status, ordered, confirmed, cancelled, completed, restocked,
+    items, expires_at, reason, version, sequence, created_at, updated_at)
+  select * from ${rows}`
+
+const update = `update reservations r set user_id = n.user_id, status = n.status, ordered = n.ordered, confirmed = n.confirmed,
+    cancelled = n.cancelled, completed = n.completed, restocked = n.restocked, items = n.items, expires_at = n.expires_at,
+    reason = n.reason, version = n.version, sequence = n.sequence, updated_at = n.updated_at
+  from ${rows} where r.reservation_id = n.reservation_id`
+
+function columnsOf(reservations: readonly StoredReservation[]): unknown[] {
+  return [
     reservations.map(each => each.reservationId),
     reservations.map(each => each.orderId),
     reservations.map(each => each.userId),
@@ -121,36 +155,5 @@ export function storeReservations(tx: Transaction, reservations: readonly Stored
     reservations.map(each => each.sequence),
     reservations.map(each => each.createdAt),
     reservations.map(each => each.updatedAt)
-  ])
-  if (lines.length > 0) replaceLines(tx, lines)
-}
-
-const upsert = `insert into reservations (reservation_id, order_id, user_id, status, ordered, confirmed, cancelled, completed, restocked,
-    items, expires_at, reason, version, sequence, created_at, updated_at)
-  select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::boolean[], $7::boolean[], $8::boolean[], $9::boolean[],
-    $10::jsonb[], $11::timestamptz[], $12::text[], $13::integer[], $14::bigint[], $15::timestamptz[], $16::timestamptz[])
-  on conflict (reservation_id) do update set user_id = excluded.user_id, status = excluded.status, ordered = excluded.ordered,
-    confirmed = excluded.confirmed, cancelled = excluded.cancelled, completed = excluded.completed, restocked = excluded.restocked,
-    items = excluded.items, expires_at = excluded.expires_at, reason = excluded.reason, version = excluded.version,
-    sequence = excluded.sequence, updated_at = excluded.updated_at`
-
-/** A hold that is made again after it was lost may stand elsewhere: its former lines go. */
-function replaceLines(tx: Transaction, lines: readonly Line[]): void {
-  tx.send(
-    `with held as (
-       select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[]) as l (reservation_id, variant_id, location_id, quantity)
-     ), former as (
-       delete from reservation_lines f where f.reservation_id = any($1) and not exists (
-         select from held h where (h.reservation_id, h.variant_id, h.location_id) = (f.reservation_id, f.variant_id, f.location_id)
-       )
-     )
-     insert into reservation_lines select * from held
-     on conflict (reservation_id, variant_id, location_id) do update set quantity = excluded.quantity`,
-    [
-      lines.map(line => line.reservationId),
-      lines.map(line => line.variantId),
-      lines.map(line => line.locationId),
-      lines.map(line => line.quantity)
-    ]
-  )
+  ]
 }

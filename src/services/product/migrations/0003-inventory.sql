@@ -92,11 +92,11 @@ create table reservations (
 create index reservations_by_deadline on reservations (expires_at) where status = 'reserved' and expires_at is not null;
 
 -- Where the units of a reservation are held.
+-- Written with its reservation, never without: a foreign key would look that up again for every line.
 create table reservation_lines (
-  reservation_id uuid not null references reservations,
+  reservation_id uuid not null,
   variant_id uuid not null,
   location_id uuid not null,
   quantity bigint not null check (quantity > 0),
   primary key (reservation_id, variant_id, location_id)
 );
-create index reservation_lines_by_variant on reservation_lines (variant_id);

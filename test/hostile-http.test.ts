@@ -1,0 +1,478 @@
+/** Malformed HTTP of every kind: a clear problem, nothing changed, and never an error of ours. What bodies say is in hostile-input.test.ts. */
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { productApi } from '#contracts/http/product-api.ts'
+import { type ProblemCode, problems } from '#contracts/problems.ts'
+import { type Attack, type Attacked, JSON_TYPE, openAttacked } from './support/attacked.ts'
+import { assertProblem, assertSafeHeaders } from './support/problem.ts'
+import { exchange } from './support/raw-http.ts'
+import type { Reply } from './support/service.ts'
+import { unchanged } from './support/unchanged.ts'
+
+let attacked: Attacked
+before(async () => {
+  attacked = await openAttacked()
+})
+after(() => attacked[Symbol.asyncDispose]())
+
+describe('what is not HTTP', () => {
+  const start = 'GET /v1/products HTTP/1.1\r\n'
+  const host = 'Host: x\r\n'
+  const bearer = 'Authorization: Bearer anybody\r\n'
+  const create = `POST /v1/categories HTTP/1.1\r\n${host}${bearer}Content-Type: application/json\r\n`
+  const body = '{"name":"Smuggled"}'
+  const chunks = `13\r\n${body}\r\n0\r\n\r\n`
+  const raw: Record<string, [ProblemCode, string | Buffer]> = {
+    'a header of 20 KB': ['headers-too-large', `${start}${host}X-Big: ${'a'.repeat(20_000)}\r\n\r\n`],
+    'headers of 20 KB together': ['headers-too-large', `${start}${host}${'X-A: aaaaaaaaaa\r\n'.repeat(1200)}\r\n`],
+    'an address of 20 KB': ['headers-too-large', `GET /${'a'.repeat(20_000)} HTTP/1.1\r\n${host}\r\n`],
+    'both a length and chunks': ['malformed-http', `${create}Content-Length: 19\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}`],
+    'both chunks and a length': ['malformed-http', `${create}Transfer-Encoding: chunked\r\nContent-Length: 19\r\n\r\n${chunks}`],
+    'two lengths': ['malformed-http', `${create}Content-Length: 19\r\nContent-Length: 20\r\n\r\n${body}`],
+    'two equal lengths': ['malformed-http', `${create}Content-Length: 19\r\nContent-Length: 19\r\n\r\n${body}`],
+    'a list of lengths': ['malformed-http', `${create}Content-Length: 19, 19\r\n\r\n${body}`],
+    'a negative length': ['malformed-http', `${create}Content-Length: -19\r\n\r\n${body}`],
+    'a length with a sign': ['malformed-http', `${create}Content-Length: +19\r\n\r\n${body}`],
+    'a hexadecimal length': ['malformed-http', `${create}Content-Length: 0x13\r\n\r\n${body}`],
+    'a length beyond all numbers': ['malformed-http', `${create}Content-Length: ${'9'.repeat(40)}\r\n\r\n${body}`],
+    'chunks and something else': ['malformed-http', `${create}Transfer-Encoding: chunked, identity\r\n\r\n${chunks}`],
+    'chunks twice': ['malformed-http', `${create}Transfer-Encoding: chunked\r\nTransfer-Encoding: x\r\n\r\n${chunks}`],
+    'chunks by another name': ['malformed-http', `${create}Transfer-Encoding: xchunked\r\n\r\n${chunks}`],
+    'chunks under a name with a space': ['malformed-http', `${create}Transfer-Encoding : chunked\r\n\r\n${chunks}`],
+    'compressed chunks': ['unsupported-media-type', `${create}Transfer-Encoding: gzip, chunked\r\n\r\n${chunks}`],
+    'a chunk without a size': ['malformed-http', `${create}Transfer-Encoding: chunked\r\n\r\n${body}`],
+    'a chunk of a negative size': ['malformed-http', `${create}Transfer-Encoding: chunked\r\n\r\n-13\r\n${body}\r\n0\r\n\r\n`],
+    'a chunk longer than its size': ['malformed-http', `${create}Transfer-Encoding: chunked\r\n\r\n12\r\n${body}\r\n0\r\n\r\n`],
+    'a chunk ended by a line feed': ['malformed-http', `${create}Transfer-Encoding: chunked\r\n\r\n13\n${body}\n0\n\n`],
+    'chunk extensions of 20 KB': [
+      'malformed-http',
+      `${create}Transfer-Encoding: chunked\r\n\r\n13;${'a'.repeat(20_000)}\r\n${body}\r\n0\r\n\r\n`
+    ],
+    'a folded header': ['malformed-http', `${start}${host}X-A: a\r\n b\r\n\r\n`],
+    'a header that is no field': ['malformed-http', `${start}${host}rubbish\r\n\r\n`],
+    'a header with a NUL': ['malformed-http', `${start}${host}X-A: a\0b\r\n\r\n`],
+    'a header with a lone carriage return': ['malformed-http', `${start}${host}X-A: a\rX-B: b\r\n\r\n`],
+    'a name with a space before the colon': ['malformed-http', `${start}Host : x\r\n\r\n`],
+    'line feeds only': ['malformed-http', 'GET /v1/products HTTP/1.1\nHost: x\n\n'],
+    'no host': ['malformed-http', `${start}${bearer}\r\n`],
+    'a method that is none': ['malformed-http', `FOO /v1/products HTTP/1.1\r\n${host}\r\n`],
+    'a method in lower case': ['malformed-http', `get /v1/products HTTP/1.1\r\n${host}\r\n`],
+    'a version that is none': ['malformed-http', `GET /v1/products HTTP/9.9\r\n${host}\r\n`],
+    'no version, as long ago': ['malformed-http', 'GET /v1/products\r\n\r\n'],
+    'the beginning of HTTP/2': ['malformed-http', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
+    'the beginning of TLS': ['malformed-http', Buffer.from('16030100a5010000a10303', 'hex')],
+    'an address with bytes of UTF-8': ['malformed-http', `GET /v1/products/é HTTP/1.1\r\n${host}\r\n`],
+    'an address with a space': ['malformed-http', `GET /v1/products ?x HTTP/1.1\r\n${host}\r\n`],
+    nothing: ['malformed-http', '\0\0\0\0'],
+    'a tunnel': ['not-implemented', `CONNECT evil.example:443 HTTP/1.1\r\n${host}\r\n`]
+  }
+
+  test('is answered with a problem all the same, and the connection ends', async () => {
+    const { service, assertRefused } = attacked
+    await assertRefused(
+      Object.entries(raw).map(([name, [code, bytes]]) => [
+        name,
+        code,
+        async () => {
+          const [reply, more] = await exchange(service.url, bytes, 2)
+          assert.ok(reply && !more, `${name}: not one reply`)
+          assert.equal(reply.headers.get('connection'), 'close', name)
+          return reply
+        }
+      ])
+    )
+  })
+
+  test('does not take the place of the replies before it on the connection', async () => {
+    const good = `${create}Content-Length: 15\r\n\r\n{"name":"Good"}${start}${host}${bearer}\r\n`
+    const [first, second, third] = await exchange(attacked.service.url, `${good}GARBAGE\r\n\r\n`, 3)
+    assert.deepEqual([first?.status, first?.body.name, second?.status], [201, 'Good', 200])
+    assertProblem(third!, 'malformed-http')
+  })
+
+  test('cannot hide in the body of a request that has none', async () => {
+    const { service, variantId } = attacked
+    const inner = `DELETE /v1/variants/${variantId} HTTP/1.1\r\n${host}${bearer}\r\n`
+    await unchanged(service.database, async () => {
+      for (const method of ['GET', 'OPTIONS', 'DELETE']) {
+        const outer = `${method} /v1/products/${variantId} HTTP/1.1\r\n${host}${bearer}Content-Length: ${inner.length}\r\n\r\n${inner}`
+        const replies = await exchange(service.url, `${outer}GET /health/live HTTP/1.1\r\n${host}Connection: close\r\n\r\n`, 3)
+        const expected = { GET: [404, 200], OPTIONS: [204, 200], DELETE: [415, 200] }[method]
+        assert.deepEqual(
+          replies.map(({ status }) => status),
+          expected,
+          method
+        )
+      }
+    })
+  })
+
+  test('that only wishes for more is answered as if it did not', async () => {
+    const { send, productId } = attacked
+    const wishes = [{ expect: 'tea' }, { connection: 'upgrade, close', upgrade: 'h2c' }, { te: 'trailers' }]
+    for (const wish of wishes) assert.equal((await send('GET', `/v1/products/${productId}`, wish)).status, 200)
+  })
+})
+
+describe('a path', () => {
+  test('that is not exactly one of ours is not found', async () => {
+    const { send, assertRefused, productId } = attacked
+    const paths = [
+      '/',
+      '//',
+      '/v1',
+      '/v1/',
+      '/v2/products',
+      '/v1/product',
+      '/v1/products/',
+      '//v1/products',
+      '/v1//products',
+      '/V1/products',
+      '/v1/Products',
+      '/v1/products/./',
+      `/v1/products/../products/${productId}`,
+      '/v1/%2e%2e/v1/products',
+      '/v1%2Fproducts',
+      '/%76%31/products%00',
+      '/v1/products%00',
+      '/v1/products%20',
+      '/v1/products;a=b',
+      '/v1/products.json',
+      '/v1/products%3Flimit=1',
+      `/v1/products/${productId}/`,
+      `/v1/products/${productId}/none`,
+      '/v1/products/%ZZ',
+      '/v1/products/%',
+      '/v1/products/%c3%28',
+      '/%',
+      '/.env',
+      '/.git/config',
+      '/docs/static/../../package.json',
+      '/docs/static/%2e%2e%2f%2e%2e%2fpackage.json',
+      '/docs/static/..%5c..%5cpackage.json',
+      '/docs/static/none.js',
+      '/docs/static/%00',
+      '/problems/none',
+      '/problems/__proto__',
+      '/problems/constructor',
+      '/schemas/events/__proto__/1',
+      '/schemas/events/ProductCreated/999'
+    ]
+    await assertRefused(paths.map(path => [path, 'not-found', () => send('GET', path)]))
+  })
+
+  test('with an id that is none is refused for every operation', async () => {
+    const { send, assertRefused, productId } = attacked
+    const ids = [
+      '1',
+      'null',
+      productId.toUpperCase(),
+      `${productId}0`,
+      `%7B${productId}%7D`,
+      '%00',
+      '..%2f..',
+      '..',
+      '.',
+      'a%2Fb',
+      "'%20or%201=1--",
+      '%F0%9F%98%80',
+      '__proto__'
+    ]
+    const attacks: Attack[] = Object.entries(productApi.operations).flatMap(([operationId, { path, method }]) =>
+      path.includes('{')
+        ? ids.map(
+            (id): Attack => [
+              `${operationId} ${id}`,
+              'invalid-request',
+              () => send(method, path.replace(/\{\w+\}/, id), { 'idempotency-key': 'k' })
+            ]
+          )
+        : []
+    )
+    assert.ok(attacks.length > 200)
+    await assertRefused(attacks)
+  })
+
+  test('too long for an id is refused', async () => {
+    const { send, assertRefused } = attacked
+    await assertRefused([['long', 'uri-too-long', () => send('GET', `/v1/products/${'a'.repeat(201)}`)]])
+  })
+
+  test('answers the methods of its contract only, and says which those are', async () => {
+    const { send, assertRefused } = attacked
+    const operations = Object.values(productApi.operations)
+    const methodsOf = (isOurs: (path: string) => boolean) =>
+      operations.filter(({ path }) => isOurs(path)).flatMap(({ method }) => (method === 'GET' ? ['GET', 'HEAD'] : [method]))
+    const allowed = (reply: Reply) => reply.headers.get('allow')?.split(', ').sort().join(', ')
+    const attacks: Attack[] = []
+    for (const template of new Set<string>(operations.map(({ path }) => path))) {
+      const path = template.replace(/\{\w+\}/, '01990000-0000-7000-8000-000000000000')
+      const allow = [...methodsOf(each => each === template), 'OPTIONS'].sort().join(', ')
+      const options = await send('OPTIONS', path)
+      assert.deepEqual([options.status, allowed(options)], [204, allow], path)
+      // What another path takes for an id of its own is refused there.
+      const elsewhere = methodsOf(each => new RegExp(`^${each.replace(/\{\w+\}/, '[^/]+')}$`).test(path))
+      for (const method of ['POST', 'PUT', 'PATCH', 'DELETE', 'TRACE', 'GET'].filter(each => !elsewhere.includes(each))) {
+        const refused = async () => {
+          const reply = await send(method, path)
+          assert.equal(allowed(reply), allow, path)
+          return reply
+        }
+        attacks.push([`${method} ${path}`, 'method-not-allowed', refused])
+      }
+    }
+    attacks.push(['QUERY', 'unsupported-media-type', () => send('QUERY', '/v1/products')])
+    for (const method of ['PROPFIND', 'PURGE', 'LINK'])
+      attacks.push([method, 'not-implemented', () => send(method, '/v1/products')])
+    // What a caller wishes to have done is in the method, not in a header.
+    attacks.push(['override', 'method-not-allowed', () => send('PUT', '/v1/products', { 'x-http-method-override': 'POST' })])
+    await assertRefused(attacks)
+  })
+
+  test('answers HEAD as GET, without the body', async () => {
+    const { service, productId, variantId } = attacked
+    const ids: Record<string, string> = { productId, variantId }
+    const templates = Object.values(productApi.operations).filter(({ method }) => method === 'GET')
+    for (const { path } of templates) {
+      const url = service.url + path.replace(/\{(\w+)\}/, (_, name) => ids[name] ?? '01990000-0000-7000-8000-000000000000')
+      const [get, head] = await Promise.all(
+        ['GET', 'HEAD'].map(method => fetch(url, { method, headers: { authorization: 'Bearer anybody' } }))
+      )
+      const lasting = (response: Response) =>
+        [...response.headers].filter(([name]) => !['date', 'x-request-id', 'connection', 'keep-alive'].includes(name))
+      assert.equal(head!.status, get!.status, path)
+      assert.deepEqual(lasting(head!), lasting(get!), path)
+      assert.equal(await head!.text(), '')
+      await get!.body?.cancel()
+    }
+  })
+})
+
+describe('a query', () => {
+  test('with what nobody knows, or twice what is one, or what is no value, is refused', async () => {
+    const { send, assertRefused, variantId } = attacked
+    const queries = [
+      '/v1/products?unknown=1',
+      '/v1/products?Limit=1',
+      '/v1/products?limit=1&limit=2',
+      '/v1/products?limit=1&limit=1',
+      '/v1/products?limit[]=1',
+      '/v1/products?limit[a]=1',
+      '/v1/products?limit',
+      '/v1/products?limit=',
+      '/v1/products?limit=0',
+      '/v1/products?limit=101',
+      '/v1/products?limit=-1',
+      '/v1/products?limit=1.5',
+      '/v1/products?limit=1e400',
+      '/v1/products?limit=ten',
+      '/v1/products?limit=%00',
+      '/v1/products?__proto__=1',
+      '/v1/products?__proto__[polluted]=1',
+      '/v1/products?constructor[prototype][polluted]=1',
+      '/v1/products?sku=%00',
+      '/v1/products?sku=',
+      '/v1/products?sku=%F0%9F%98%80',
+      '/v1/products?slug=%00',
+      '/v1/products?slug=%1B[2J',
+      '/v1/products?externalId=a%00b',
+      '/v1/products?status=sold',
+      '/v1/products?status=active&status=draft',
+      '/v1/products?categoryId=1',
+      "/v1/products?categoryId=1';drop%20table%20products--",
+      '/v1/categories?slug=%00',
+      '/v1/dead-letters?consumer=%00',
+      '/v1/dead-letters?key=%00',
+      '/v1/dead-letters?status=gone',
+      '/v1/reservations?orderId=%00',
+      '/v1/reservations?orderId=%20',
+      '/v1/inventory/ledger?orderId=%0A',
+      `/v1/variants/${variantId}?limit=1`,
+      `/v1/variants/${variantId}?`.concat('a=1&'.repeat(3000)),
+      `/v1/products?slug=${'a'.repeat(201)}`,
+      `/v1/products?${'limit=1&'.repeat(1500)}`
+    ]
+    await assertRefused(queries.map(path => [path, 'invalid-request', () => send('GET', path)]))
+    await assertRefused([
+      ['a query where none is', 'invalid-request', () => send('DELETE', `/v1/variants/${variantId}?force=true`)]
+    ])
+    const cursors = ['x', '%00', '..', 'AAAA', '%F0%9F%98%80', 'a'.repeat(512)]
+    await assertRefused(cursors.map(cursor => [cursor, 'invalid-cursor', () => send('GET', `/v1/products?cursor=${cursor}`)]))
+  })
+
+  test('names what it does not know', async () => {
+    const { body } = await attacked.send('GET', '/v1/products?unknown=1&limit=0&a/b=1')
+    assert.deepEqual(body.errors.map(({ pointer }: { pointer: string }) => pointer).sort(), [
+      '#/query/a~1b',
+      '#/query/limit',
+      '#/query/unknown'
+    ])
+  })
+})
+
+describe('a header', () => {
+  const category = '{"name":"x"}'
+
+  test('that says the body is something else makes it unread', async () => {
+    const { send, assertRefused, variantId } = attacked
+    const types = [
+      'text/plain',
+      'text/json',
+      'application/xml',
+      'application/json-patch+json',
+      'application/x-www-form-urlencoded',
+      'multipart/form-data; boundary=x',
+      'application/merge-patch+json',
+      'application/jsonx',
+      'application/json/x',
+      '*/*',
+      'json',
+      'x',
+      ';',
+      'application/json; charset=utf-16',
+      'application/json; charset="latin1"',
+      'application/json;charset=UTF-7'
+    ]
+    await assertRefused(
+      types.map(type => [type, 'unsupported-media-type', () => send('POST', '/v1/categories', { 'content-type': type }, category)])
+    )
+    const codings = ['gzip', 'deflate', 'br', 'GZIP', 'identity, gzip', 'x']
+    await assertRefused(
+      codings.map(coding => [
+        coding,
+        'unsupported-media-type',
+        () => send('POST', '/v1/categories', { ...JSON_TYPE, 'content-encoding': coding }, category)
+      ])
+    )
+    await assertRefused([
+      ['no type', 'unsupported-media-type', () => send('POST', '/v1/categories', {}, category)],
+      [
+        'no patch',
+        'unsupported-media-type',
+        async () => {
+          const reply = await send('PATCH', `/v1/variants/${variantId}`, { 'content-type': 'text/plain' }, '{}')
+          assert.match(reply.headers.get('accept-patch') ?? '', /application\/merge-patch\+json/)
+          return reply
+        }
+      ]
+    ])
+    for (const type of [
+      'application/json',
+      'Application/JSON;charset=UTF-8',
+      'application/json; charset="utf-8"',
+      'application/merge-patch+json'
+    ])
+      assert.equal((await send('PATCH', `/v1/variants/${variantId}`, { 'content-type': type }, '{}')).status, 200, type)
+  })
+
+  test('that accepts nothing we have is told so before anything is done', async () => {
+    const { post, send, assertRefused } = attacked
+    const impossible = [
+      'text/html',
+      'application/xml',
+      'image/*',
+      'text/html, application/xml;q=0.9',
+      'application/json;q=0',
+      'text/html, */*;q=0.0'
+    ]
+    await assertRefused(
+      impossible.map(accept => [accept, 'not-acceptable', () => post('/v1/categories', { name: 'x' }, { accept })])
+    )
+    const possible = [
+      '*/*',
+      'application/*',
+      'application/json',
+      'APPLICATION/JSON',
+      'text/html, application/json;q=0.1',
+      'application/problem+json',
+      'text/html, */*;q=0.5',
+      '',
+      ',',
+      'rubbish',
+
+      'a/b/c',
+      '\xff'
+    ]
+    for (const accept of possible) assert.equal((await send('GET', '/v1/products', { accept })).status, 200, accept)
+  })
+
+  test('cannot put words into a reply', async () => {
+    const { send, service, productId } = attacked
+    const ids = {
+      good: 'a-b.c_D9',
+      tooLong: 'a'.repeat(129),
+      huge: 'x'.repeat(10_000),
+      markup: '<script>',
+      space: 'a b',
+      latin: 'é'
+    }
+    for (const [name, id] of Object.entries(ids)) {
+      const reply = await send('GET', `/v1/products/${productId}`, { 'x-request-id': id })
+      assert.equal(reply.status, 200)
+      assert.equal(reply.headers.get('x-request-id') === id, name === 'good')
+      assertSafeHeaders(reply.headers)
+    }
+    const [split] = await exchange(
+      service.url,
+      'GET /v1/none HTTP/1.1\r\nHost: x\r\nX-Request-Id: a\r\n b\r\nSet-Cookie: evil=1\r\nOrigin: https://evil.example\r\n\r\n'
+    )
+    assertSafeHeaders(split!.headers)
+  })
+
+  test('of a trace is continued when it is one, and begun anew when not', async () => {
+    const { send } = attacked
+    const traceId = 'c'.repeat(32)
+    const continued = (await send('GET', '/v1/none', { traceparent: `00-${traceId}-${'d'.repeat(16)}-01` })).body.traceId
+    assert.equal(continued, traceId)
+    for (const traceparent of [
+      '',
+      'x',
+      `00-${'0'.repeat(32)}-${'d'.repeat(16)}-01`,
+      `ff-${traceId}-${'d'.repeat(16)}-01`,
+      `00-${traceId.toUpperCase()}-${'d'.repeat(16)}-01`,
+      'x'.repeat(10_000)
+    ]) {
+      const { body } = await send('GET', '/v1/none', { traceparent })
+      assert.match(body.traceId, /^[0-9a-f]{32}$/)
+      assert.notEqual(body.traceId, traceId)
+    }
+  })
+
+  test('that is no token lets nobody in, whatever the body is', async () => {
+    const { assertRefused, send } = attacked
+    await assertRefused([
+      ['none', 'unauthenticated', () => send('POST', '/v1/products', { authorization: '', ...JSON_TYPE }, 'not JSON')],
+      [
+        'too few rights',
+        'insufficient-scope',
+        () => send('POST', '/v1/products', { authorization: 'Bearer somebody catalog:read', ...JSON_TYPE }, 'not JSON')
+      ],
+      ['none, for what is not there', 'not-found', () => send('GET', '/v1/none', { authorization: '' })]
+    ])
+  })
+
+  test('is safe on every reply, whatever is served', async () => {
+    const { send, productId } = attacked
+    const paths = [
+      '/v1/products',
+      `/v1/products/${productId}`,
+      '/health/live',
+      '/health/ready',
+      '/metrics',
+      '/openapi.json',
+      '/asyncapi.json',
+      '/docs',
+      '/problems/internal'
+    ]
+    for (const path of paths) assertSafeHeaders((await send('GET', path)).headers)
+    for (const path of paths.slice(0, 2))
+      assert.match((await send('GET', path)).headers.get('cache-control') ?? '', /no-store|no-cache/)
+  })
+})
+
+test('every problem has a page that says what it means', async () => {
+  for (const [code, { status, title }] of Object.entries(problems)) {
+    const reply = await attacked.send('GET', `/problems/${code}`)
+    assert.deepEqual([reply.status, reply.body.code, reply.body.status, reply.body.title], [200, code, status, title])
+  }
+})

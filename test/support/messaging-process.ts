@@ -1,0 +1,89 @@
+/** One part of the messaging core as a process that a test kills: `node messaging-process.ts PART URL …`. */
+import { setTimeout as delay } from 'node:timers/promises'
+import { consume } from '#platform/consume.ts'
+import { on } from '#platform/consumer.ts'
+import { exclusively, pause } from '#platform/exclusive.ts'
+import { migrate } from '#platform/migrate.ts'
+import { startBrokerOutlet } from '#platform/outlet.ts'
+import { startRelay } from '#platform/relay.ts'
+import { openWakeup } from '#platform/wakeup.ts'
+import { change, delivered, leaveEffect, openTested, quiet, service, ThingChanged } from './messaging.ts'
+
+const [part, url, ...args] = process.argv.slice(2) as [keyof typeof parts, string, ...string[]]
+
+const parts = {
+  /** Holds the lock `turns`, and says so in a table, through the session that holds it, again and again. */
+  hold() {
+    const database = openTested(url)
+    exclusively(
+      database,
+      'turns',
+      async (session, signal) => {
+        while (!signal.aborted) {
+          await session.query('insert into turns (pid, backend) values ($1, pg_backend_pid())', [process.pid])
+          await pause(2, signal)
+        }
+      },
+      quiet
+    )
+  },
+
+  relay() {
+    const database = openTested(url)
+    startRelay({ database, outbox: openWakeup(database, 'outbox'), eventLog: openWakeup(database, 'event log'), log: quiet })
+  },
+
+  /** Feeds a broker that writes what it accepts into the table `published`. */
+  outlet() {
+    const database = openTested(url)
+    const outside = openTested(url, 1)
+    startBrokerOutlet({
+      database,
+      source: '/tested-service',
+      eventLog: openWakeup(database, 'event log'),
+      log: quiet,
+      broker: {
+        system: 'postgresql',
+        async publish(messages) {
+          for (const { messageId } of messages) await outside.query('insert into published (event_id) values ($1)', [messageId])
+        },
+        subscribe: () => Promise.reject(new Error('nothing to subscribe to')),
+        async [Symbol.asyncDispose]() {}
+      }
+    })
+  },
+
+  /** Changes things of its own without end. */
+  async write() {
+    const database = openTested(url)
+    const write = async (thingId: string) => {
+      for (;;) await database.transact(tx => change(tx, thingId))
+    }
+    await Promise.all(Array.from({ length: 4 }, (_, index) => write(`${process.pid}-${index}`)))
+  },
+
+  /** Consumes the changes FROM … TO of a thing, in order, each TIMES at once, and prints the number of each when it acknowledges it. */
+  async consume() {
+    const [thingId, from, to, times] = args as [string, string, string, string]
+    const database = openTested(url)
+    const reactions = [on(ThingChanged, leaveEffect)]
+    const consumer = { name: 'tested.things', reactions, database, retryDelaysMs: [], log: quiet }
+    for (let n = Number(from); n <= Number(to); n++) {
+      const verdicts = await Promise.all(Array.from({ length: Number(times) }, () => consume(consumer, delivered(thingId, n))))
+      if (verdicts.some(verdict => verdict !== 'ack')) throw new Error(`${n}: ${verdicts}`)
+      // Time to be killed between the commit and the acknowledgement.
+      await delay(Math.random() * 3)
+      process.stdout.write(`${n}\n`)
+    }
+    process.exit()
+  },
+
+  /** Migrates as the administrator; from a folder, if one is given. */
+  async migrate() {
+    const [name = service.name, folder] = args
+    process.stdout.write(`${await migrate(url, { name, migrations: folder ? new URL(folder) : service.migrations }, quiet)}\n`)
+    process.exit()
+  }
+}
+
+await parts[part]()
