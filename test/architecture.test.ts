@@ -74,7 +74,7 @@ const doors: Door[] = [
   {
     technology: 'the web framework',
     packages: ['fastify', '@fastify/http-proxy', '@fastify/swagger', '@fastify/swagger-ui'],
-    files: ['src/platform/http*.ts', 'src/platform/health.ts', 'src/platform/issuer.ts', 'src/platform/published-contracts.ts']
+    files: ['src/platform/http*.ts']
   },
   {
     technology: 'HTTP to others',
@@ -90,9 +90,8 @@ const doors: Door[] = [
   },
   { technology: 'the environment', uses: ['environment'], files: ['src/platform/config.ts'] },
   { technology: 'access tokens', packages: ['jose'], files: ['src/platform/auth.ts'] },
-  { technology: 'the OAuth server', packages: ['oidc-provider'], files: ['src/platform/issuer.ts'] },
+  { technology: 'the OAuth server', packages: ['oidc-provider'], files: ['src/platform/http-issuer.ts'] },
   { technology: 'caches', packages: ['lru-cache'], files: ['src/platform/auth.ts', 'src/platform/documents.ts'] },
-  { technology: 'ids', packages: ['uuid'], files: ['src/platform/id.ts'] },
   { technology: 'logs', packages: ['pino'], files: ['src/platform/log.ts'] },
   { technology: 'metrics', packages: ['prom-client'], files: ['src/platform/telemetry.ts'] }
 ]
@@ -135,13 +134,13 @@ const openOperations: Reasons = {}
 
 /** Paths beside the contracts, all open to everybody; `…` is computed. */
 const pathsBeside = {
-  'src/platform/health.ts': ['/health/live', '/health/ready', '/metrics'],
+  'src/platform/http-health.ts': ['/health/live', '/health/ready', '/metrics'],
   'src/platform/http-gateway.ts': ['/health/live', '/health/ready', '/metrics'],
-  'src/platform/published-contracts.ts': ['/asyncapi.json', '/problems/:code', '/schemas/events/:type/:version', '/openapi.json'],
+  'src/platform/http-contracts.ts': ['/asyncapi.json', '/problems/:code', '/schemas/events/:type/:version', '/openapi.json'],
   // From the operations of a contract, each behind its scope.
   'src/platform/http.ts': ['…'],
   // What OAuth defines, below /oauth.
-  'src/platform/issuer.ts': ['…']
+  'src/platform/http-issuer.ts': ['…']
 }
 
 /** A file is read in one go. One of tests is a list of promises, each read alone. */
@@ -230,7 +229,7 @@ const rules: Rule[] = [
       planted('src/platform/x.ts', `import pad from 'left-pad'`, 'uses left-pad without being its door'),
       planted('src/platform/x.ts', 'const { env } = process', 'uses environment without being its door'),
       planted('src/platform/x.ts', `export const home = globalThis.process['env'].HOME`, 'uses environment without being its door'),
-      { files: { 'src/platform/id.ts': '' }, says: ['src/platform/id.ts is a door to ids that nobody goes through'] }
+      { files: { 'src/platform/log.ts': '' }, says: ['src/platform/log.ts is a door to logs that nobody goes through'] }
     ]
   },
   {

@@ -3,10 +3,10 @@ import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { Problem } from '#contracts/problems.ts'
 import { addTraceparent, type HttpServer, observe, refusing, requestIdOf } from './http.ts'
+import { addDocument } from './http-contracts.ts'
 import { addUpstream, passBodies, rootPathOf, type Upstream } from './http-forward.ts'
 import { closeableServer, frameworkOptions } from './http-server.ts'
 import type { Log } from './log.ts'
-import { addDocument } from './published-contracts.ts'
 import { registry } from './telemetry.ts'
 
 export type GatewayOptions = {

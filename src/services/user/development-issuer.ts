@@ -1,5 +1,5 @@
 import type { Database } from '#platform/database.ts'
-import { mountIssuer, newSigningKey, type SigningKey } from '#platform/issuer.ts'
+import { mountIssuer, newSigningKey, type SigningKey } from '#platform/http-issuer.ts'
 import type { Service } from '#platform/service.ts'
 import { developmentClients } from './development-clients.ts'
 
