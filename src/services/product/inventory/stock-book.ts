@@ -8,25 +8,8 @@ import { Problem } from '#contracts/problems.ts'
 import { QUANTITY_MAX } from '#contracts/resources/primitives.ts'
 import type { Row, Transaction } from '#platform/database.ts'
 import type { Announcement } from '#platform/outbox.ts'
-import { availableOf, type Level, type Movement } from './stock.ts'
+import { availableOf, type LedgerRow, type Level, type Movement, type StockItem } from './stock.ts'
 import { stockChanges, store, storeEdges } from './stock-changes.ts'
-
-export type StockItem = {
-  variantId: string
-  productId: string
-  tracked: boolean
-  lowStockThreshold: number | null
-  low: boolean
-  alertSequence: number
-  /** It and its product are active. */
-  sellable: boolean
-  levels: Level[]
-  availableBefore: number
-  /** It is being created: its first units are not "back". */
-  isNew: boolean
-}
-
-export type LedgerRow = Required<Movement> & { variantId: string; locationId: string; onHandAfter: number; reservedAfter: number }
 
 export interface StockBook {
   item(variantId: string): StockItem | undefined

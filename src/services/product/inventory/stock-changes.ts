@@ -2,8 +2,7 @@
 import { InventoryUpdated } from '#contracts/events/inventory-events.ts'
 import { type Announcement, announcement } from '#platform/outbox.ts'
 import { edgesOf } from './low-stock.ts'
-import { availableAt, type Level } from './stock.ts'
-import type { LedgerRow, StockItem } from './stock-book.ts'
+import { availableAt, type LedgerRow, type Level, type StockItem } from './stock.ts'
 
 /** Counters and ledger in one statement: neither changes without the other. */
 export const store = `with moved as (

@@ -23,6 +23,25 @@ export type Movement = {
   actor: string
 }
 
+/** What is counted of a variant, with all its levels. */
+export type StockItem = {
+  variantId: string
+  productId: string
+  tracked: boolean
+  lowStockThreshold: number | null
+  low: boolean
+  alertSequence: number
+  /** It and its product are active. */
+  sellable: boolean
+  levels: Level[]
+  availableBefore: number
+  /** It is being created: its first units are not "back". */
+  isNew: boolean
+}
+
+/** A movement as the ledger keeps it, with what the counters were after it. */
+export type LedgerRow = Required<Movement> & { variantId: string; locationId: string; onHandAfter: number; reservedAfter: number }
+
 export type Part = { locationId: string; quantity: number }
 
 /** What can still be promised at a level; an inactive location promises nothing. */
