@@ -40,7 +40,11 @@ test('what is wrong with JSON is told with its place, as a fragment', () => {
 })
 
 test('a problem is written as RFC 9457 has it, with extension members beside', () => {
-  const problem = new Problem('precondition-failed', 'The current version is 7', { currentVersion: 7 })
+  const problem = new Problem('precondition-failed', 'The current version is 7', {
+    currentVersion: 7,
+    status: 'active',
+    title: 'x'
+  })
   const context = { baseUrl: 'https://shop.example', traceId: 'a'.repeat(32), instance: '/v1/products/1' }
   assert.deepEqual(toProblemJson(problem, context), {
     type: 'https://shop.example/problems/precondition-failed',

@@ -43,16 +43,17 @@ export type ProblemContext = { baseUrl: string; traceId?: string | undefined; in
 export function toProblemJson(problem: Problem, { baseUrl, traceId, instance }: ProblemContext): Record<string, unknown> {
   const { title, status } = problems[problem.code]
   const { retryAfterSeconds: _, ...extensions } = problem.extensions
-  return {
+  const members = {
     type: `${baseUrl}/problems/${problem.code}`,
     title,
     status,
     detail: problem.message,
     code: problem.code,
     ...(instance ? { instance } : {}),
-    ...(traceId ? { traceId } : {}),
-    ...extensions
+    ...(traceId ? { traceId } : {})
   }
+  // What RFC 9457 defines stays what it is, whatever a behaviour adds.
+  return { ...members, ...extensions, ...members }
 }
 
 /** Headers that a problem needs beside its body. */

@@ -56,6 +56,7 @@ function contextOf({ headers, url }: { headers: IncomingHttpHeaders; url?: strin
   return { traceId: traceIdOf(continueTrace(headers.traceparent)), instance: url?.split('?')[0] }
 }
 
+/** Node says nowhere else which reply a connection is busy with. */
 type BusySocket = Socket & { _httpMessage?: ServerResponse | null }
 
 const refusedLater = new WeakSet<Socket>()
@@ -63,7 +64,6 @@ const refusedLater = new WeakSet<Socket>()
 /** Ends a connection with a problem, after the replies to the requests that came before on it: a client would take it for one of those. */
 function refuseOnSocket(socket: BusySocket, problem: Problem, baseUrl: string): void {
   if (refusedLater.has(socket)) return
-  // Node says nowhere else which reply a socket is busy with.
   const busy = socket._httpMessage
   if (socket.destroyed || !socket.writable || (busy?.headersSent && !busy.req.complete)) return void socket.destroy()
   if (busy?.req.complete) {
@@ -89,11 +89,23 @@ function parseQuery(text: string): Record<string, unknown> {
 }
 
 export function closeableServer(app: FastifyInstance, url: string, timeoutMs: number): HttpServer {
+  const { server } = app
+  const open = new Set<BusySocket>()
+  server.on('connection', (socket: BusySocket) => {
+    open.add(socket)
+    socket.once('close', () => open.delete(socket))
+  })
   return {
     url,
     async [Symbol.asyncDispose]() {
-      const timer = setTimeout(() => app.server.closeAllConnections(), timeoutMs)
-      const idle = setInterval(() => app.server.closeIdleConnections(), 100)
+      // Nobody is to ask again on a connection that ends.
+      for (const { _httpMessage: reply } of open) if (reply && !reply.headersSent) reply.setHeader('connection', 'close')
+      const timer = setTimeout(() => server.closeAllConnections(), timeoutMs)
+      const idle = setInterval(() => {
+        server.closeIdleConnections()
+        // To Node, a connection on which nothing was ever asked is not idle.
+        for (const socket of open) if (socket.bytesRead === 0) socket.destroy()
+      }, 100)
       await app.close()
       clearTimeout(timer)
       clearInterval(idle)

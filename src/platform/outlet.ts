@@ -58,6 +58,8 @@ export function startBrokerOutlet(options: {
     } catch (error) {
       if (!(error instanceof MessagesRefused)) throw error
       const refused = events.filter(event => error.messageIds.includes(event.event_id))
+      // A refusal of something else says nothing about these.
+      if (refused.length !== error.messageIds.length) throw error
       for (const event of refused) {
         await session.query(
           'insert into quarantined_events (outlet, position, event_id, key, reason) values ($1, $2, $3, $4, $5) on conflict do nothing',

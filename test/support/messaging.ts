@@ -43,11 +43,13 @@ export interface Messaging extends AsyncDisposable {
   admin: Database
 }
 
-export async function openMessaging(options: { poolSize?: number } = {}): Promise<Messaging> {
+export async function openMessaging(
+  options: { adminUrl?: string; poolSize?: number; announced?: () => void } = {}
+): Promise<Messaging> {
   await using stack = new AsyncDisposableStack()
-  const { url: adminUrl } = stack.use(await createTestDatabase())
+  const adminUrl = options.adminUrl ?? stack.use(await createTestDatabase()).url
   const url = await migrate(adminUrl, service, quiet)
-  const database = stack.use(openTested(url, options.poolSize))
+  const database = stack.use(openTested(url, options.poolSize, options.announced))
   const admin = stack.use(openTested(adminUrl, 4))
   await database.query('create table things (thing_id text primary key, n bigint not null)')
   await database.query('create table changes (thing_id text, n bigint, primary key (thing_id, n))')

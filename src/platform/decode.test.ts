@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { delivered, ThingChanged } from '../../test/support/messaging.ts'
+import { decode } from './decode.ts'
+
+const event = { eventType: 'ThingChanged', timestamp: '2026-11-22T10:00:00.000Z', thingId: 'a', n: 1 }
+const decoded = (body: string | Uint8Array, headers: Record<string, string> = {}) =>
+  decode(delivered('a', 1, { body, headers }), [ThingChanged])
+const idOf = (body: string | Uint8Array) => {
+  const result = decoded(body)
+  assert.notEqual(result.kind, 'ignored')
+  return (result as { eventId: string }).eventId
+}
+
+test('an event as the specification shows it is enough: what its envelope leaves out is filled in', () => {
+  const result = decoded(JSON.stringify(event))
+  assert.equal(result.kind, 'event')
+  const { eventId } = result as { eventId: string }
+  assert.match(eventId, /^sha256:[0-9a-f]{64}$/)
+  assert.deepEqual(result, {
+    kind: 'event',
+    contract: ThingChanged,
+    event: { ...event, eventId, eventVersion: 1, sequence: 1, source: 'product.events' },
+    source: 'product.events',
+    eventId,
+    type: 'ThingChanged'
+  })
+})
+
+test('an event says itself who published it and which one it is; a header says it otherwise', () => {
+  const own = decoded(JSON.stringify({ ...event, eventId: 'e1', source: '/shop', sequence: 5 }), { ce_source: '/header' })
+  assert.partialDeepStrictEqual(own, { source: '/shop', eventId: 'e1', event: { sequence: 5, source: '/shop', eventId: 'e1' } })
+  assert.partialDeepStrictEqual(decoded(JSON.stringify(event), { ce_source: '/header' }), { source: '/header' })
+})
+
+test('an event without an id is known by what it says, whatever the order of its keys and its white space', () => {
+  fc.assert(
+    fc.property(fc.dictionary(fc.string(), fc.jsonValue()), fc.nat(), (more, seed) => {
+      const members = Object.entries({ ...more, ...event })
+      const shuffled = members.toSorted(([a], [b]) => ((a.length * seed) % 7) - ((b.length * seed) % 7) || (a < b ? 1 : -1))
+      const other = JSON.stringify(Object.fromEntries(shuffled), null, seed % 4)
+      assert.equal(idOf(JSON.stringify(Object.fromEntries(members))), idOf(other))
+      assert.notEqual(idOf(other), idOf(JSON.stringify({ ...more, ...event, thingId: 'b' })))
+    })
+  )
+})
+
+test('what nothing reacts to is ignored, however it looks otherwise', () => {
+  assert.deepEqual(decoded('{"eventType":"ThingPolished"}'), { kind: 'ignored', type: 'ThingPolished' })
+})
+
+test('unknown properties and later versions are read all the same', () => {
+  const body = JSON.stringify({ ...event, eventVersion: 9, colour: 'red', huge: 0 }).replace(
+    '"huge":0',
+    '"huge":12345678901234567890'
+  )
+  assert.equal(decoded(body).kind, 'event')
+})
+
+test('what is no JSON object in UTF-8 is undecodable, and known by its bytes', () => {
+  const undecodable = ['', 'null', '[]', '"text"', '{"a":', '{} {}', Buffer.from([0x7b, 0xff, 0x7d]), Buffer.from('\ufeff')]
+  for (const body of undecodable) {
+    assert.partialDeepStrictEqual(decoded(body), { kind: 'invalid', reason: 'undecodable', type: null }, String(body))
+    assert.equal(idOf(body), idOf(body))
+  }
+  assert.notEqual(idOf('[]'), idOf('[ ]'))
+})
+
+test('what does not match the contract is invalid, with every fault', () => {
+  const faults: [object, RegExp][] = [
+    [{ ...event, n: 'one', thingId: 7 }, /\/thingId must be string; \/n must be integer/],
+    [{ ...event, timestamp: 'yesterday' }, /\/timestamp/],
+    [{ ...event, eventId: 7 }, /\/eventId/],
+    [{ thingId: 'a', n: 1 }, /\/eventType is missing/],
+    [{ ...event, eventType: 7 }, /\/eventType is missing/]
+  ]
+  for (const [body, says] of faults) {
+    const result = decoded(JSON.stringify(body))
+    assert.partialDeepStrictEqual(result, { kind: 'invalid', reason: 'schema-invalid' })
+    assert.match((result as { error: string }).error, says)
+  }
+})
+
+test('ids and sources that are too long to remember are invalid, and remembered in short', () => {
+  const long = 'x'.repeat(100_000)
+  for (const body of [
+    { ...event, eventId: long },
+    { ...event, source: long }
+  ]) {
+    const result = decoded(JSON.stringify(body)) as { kind: string; eventId: string; source: string }
+    assert.equal(result.kind, 'invalid')
+    assert.ok(result.eventId.length <= 100 && result.source.length <= 200)
+  }
+  const { source } = decoded(JSON.stringify(event), { ce_source: long }) as { source: string }
+  assert.equal(source.length, 200)
+})
+
+test('nesting however deep breaks nothing', () => {
+  const nested = `${'['.repeat(100_000)}${']'.repeat(100_000)}`
+  const body = JSON.stringify({ ...event, more: 'here' }).replace('"here"', nested)
+  assert.equal(decoded(body).kind, 'event')
+  assert.equal(idOf(body), idOf(body))
+  assert.equal(decoded(`{"more":${nested}}`).kind, 'invalid')
+})

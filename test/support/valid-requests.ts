@@ -1,0 +1,131 @@
+/** For each operation a request that is valid, on resources of its own: what one operation is done to, no other meets. */
+import { randomUUID } from 'node:crypto'
+import type { RunningService } from './service.ts'
+
+export type ValidRequest = { params?: Record<string, string>; body?: unknown }
+
+/** A product, and everything that there can be of it. */
+async function openScene({ request, database }: RunningService) {
+  const key = () => ({ 'idempotency-key': randomUUID() })
+  const { body: product } = await request('POST', '/v1/products', {
+    title: 'Thing',
+    status: 'active',
+    variants: ['A', 'B'].map(name => ({ sku: randomUUID(), options: { Name: name }, inventory: { onHand: 1_000_000 } }))
+  })
+  const [{ variantId }] = product.variants
+  const items = [{ productId: product.productId, variantId, quantity: 1 }]
+  const { body: reservation } = await request('POST', '/v1/reservations', { orderId: randomUUID(), items, ttlSeconds: 9000 }, key())
+  const { body: category } = await request('POST', '/v1/categories', { name: 'Things', slug: randomUUID() })
+  const { body: location } = await request('POST', '/v1/locations', { code: randomUUID(), name: 'Shed' })
+  const deadLetterId = randomUUID()
+  await database.query(
+    `insert into dead_letters (dead_letter_id, consumer, topic, key, reason, attempts, first_error, last_error, headers, body)
+     values ($1, 'product.order-events', 'order.events', 'k', 'undecodable', 1, 'e', 'e', '{}', '{')`,
+    [deadLetterId]
+  )
+  const params = {
+    productId: product.productId as string,
+    variantId: variantId as string,
+    reservationId: reservation.reservationId as string,
+    categoryId: category.categoryId as string,
+    locationId: location.locationId as string,
+    deadLetterId
+  }
+  return { params, items }
+}
+
+type Scene = Awaited<ReturnType<typeof openScene>>
+
+const prices = [
+  { amount: '10.50', currency: 'EUR' },
+  { amount: '1200', currency: 'JPY' }
+]
+const attributes = { material: 'mesh', weight: 1.5, vegan: true, tags: ['a', 'b'] }
+
+const productBodies: Readonly<Record<string, (scene: Scene) => unknown>> = {
+  createProduct: ({ params }) => ({
+    title: 'Trail shoe',
+    slug: 'trail-shoe',
+    status: 'draft',
+    description: 'Light',
+    brand: 'Acme',
+    externalId: 'erp-1',
+    categoryIds: [params.categoryId],
+    attributes,
+    media: [{ url: 'https://example.com/a.jpg', alt: 'A shoe' }],
+    options: [{ name: 'Size', values: ['41', '42'] }],
+    variants: [
+      {
+        sku: 'SHOE-41',
+        title: 'Size 41',
+        options: { Size: '41' },
+        barcode: '1',
+        attributes,
+        prices,
+        inventory: { onHand: 1, lowStockThreshold: null, tracked: true }
+      }
+    ]
+  }),
+  updateProduct: ({ params }) => ({
+    title: 'New',
+    description: null,
+    categoryIds: [params.categoryId],
+    attributes: { material: null },
+    media: [],
+    options: []
+  }),
+  createVariant: () => ({ sku: 'SHOE-43', options: { Name: 'C' }, prices, attributes, inventory: { onHand: 3 } }),
+  recordProductView: ({ params }) => ({ variantId: params.variantId, userId: 'u-1', sessionId: 's-1', channel: 'web' }),
+  updateVariant: () => ({ title: 'New', barcode: null, options: { Name: 'D' }, attributes: { weight: 2 } }),
+  setPrices: () => ({ prices }),
+  createCategory: ({ params }) => ({ name: 'Shoes', parentId: params.categoryId, description: 'For feet' }),
+  updateCategory: () => ({ name: 'Boots', parentId: null }),
+  createLocation: () => ({ code: 'B', name: 'Barn', priority: 1, active: true }),
+  updateLocation: () => ({ name: 'Barn', priority: 2, active: true }),
+  updateInventory: ({ params }) => ({ lowStockThreshold: 5, safetyStock: 1, locationId: params.locationId }),
+  checkAvailability: ({ params }) => ({ variantIds: [params.variantId] }),
+  createAdjustments: ({ params }) => ({
+    items: [
+      { variantId: params.variantId, delta: 2, reason: 'found', note: 'behind the shelf' },
+      { variantId: params.variantId, locationId: params.locationId, onHand: 5, expectedOnHand: 0, reason: 'counted' }
+    ]
+  }),
+  createReservation: ({ items }) => ({ orderId: 'o-1', userId: 'u-1', ttlSeconds: 900, items }),
+  extendReservation: () => ({ ttlSeconds: 900 }),
+  releaseReservation: () => ({ restock: false }),
+  discardDeadLetter: () => ({ note: 'known' })
+}
+
+export async function validProductRequest(service: RunningService, operationId: string): Promise<ValidRequest> {
+  const scene = await openScene(service)
+  const body = productBodies[operationId]?.(scene)
+  return { params: scene.params, ...(body === undefined ? {} : { body }) }
+}
+
+const some = '01990000-0000-7000-8000-000000000000'
+
+export async function validOrderRequest({ request }: RunningService, operationId: string): Promise<ValidRequest> {
+  const order = { userId: 'u-1', items: [{ productId: some, variantId: some, quantity: 2 }] }
+  const { body } = await request('POST', '/v1/orders', order)
+  return { params: { orderId: body.orderId }, ...(operationId === 'createOrder' ? { body: order } : {}) }
+}
+
+export async function validUserRequest(_service: RunningService, operationId: string): Promise<ValidRequest> {
+  const body = { name: 'Ada', roles: ['customer'], status: 'active' }
+  return { params: { userId: 'u-1' }, ...(operationId === 'updateUser' ? { body } : {}) }
+}
+
+export async function validSearchRequest(_service: RunningService, operationId: string): Promise<ValidRequest> {
+  const document = {
+    productId: some,
+    sequence: 1,
+    title: 'Shoe',
+    brand: 'Acme',
+    slug: 'shoe',
+    status: 'active',
+    skus: ['S-1'],
+    categoryIds: [some],
+    prices
+  }
+  return operationId === 'indexProduct' ? { body: document } : {}
+}
