@@ -145,7 +145,7 @@ const pathsBeside = {
 
 /** A file is read in one go. One of tests is a list of promises, each read alone. */
 const ceilings: Ceiling[] = [
-  { files: ['**/*.test.ts'], linesMax: 400 },
+  { files: ['**/*.test.ts'], linesMax: 500 },
   { files: ['**'], linesMax: 250 }
 ]
 

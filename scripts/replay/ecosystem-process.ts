@@ -35,6 +35,7 @@ export type EcosystemOptions = {
 const READY_WITHIN_MS = 120_000
 const STOP_WITHIN_MS = 15_000
 const LINES_KEPT = 30
+const LAST_WORDS_MS = 100
 
 export async function startEcosystemProcess({ dataDir, databaseUrl, eventFaults }: EcosystemOptions): Promise<EcosystemProcess> {
   const port = await freePort()
@@ -54,6 +55,7 @@ export async function startEcosystemProcess({ dataDir, databaseUrl, eventFaults 
   const ended = Promise.withResolvers<never>()
   ended.promise.catch(() => {})
   let ending = false
+  let disposed = false
   let kills = 0
   let child = launch()
 
@@ -61,8 +63,11 @@ export async function startEcosystemProcess({ dataDir, databaseUrl, eventFaults 
     // In a group of its own: a Ctrl-C is for the replay, which then stops it in order.
     const started = spawn(process.execPath, [main], { env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
     for (const stream of [started.stdout!, started.stderr!]) createInterface(stream).on('line', note)
-    started.once('exit', (code, signal) => {
-      if (!ending) ended.reject(new Error(`The ecosystem ended by itself (${signal ?? code}):\n${said.lastLines.join('\n')}`))
+    started.once('exit', async (code, signal) => {
+      if (ending) return
+      // What it said last may still be on its way.
+      await delay(LAST_WORDS_MS)
+      ended.reject(new Error(`The ecosystem ended by itself (${signal ?? code}):\n${said.lastLines.join('\n')}`))
     })
     return started
   }
@@ -104,12 +109,16 @@ export async function startEcosystemProcess({ dataDir, databaseUrl, eventFaults 
     },
     async killAndRestart() {
       await end('SIGKILL')
+      if (disposed) return
       kills++
       ending = false
       child = launch()
       await ready()
     },
-    [Symbol.asyncDispose]: () => end('SIGTERM')
+    async [Symbol.asyncDispose]() {
+      disposed = true
+      await end('SIGTERM')
+    }
   }
 }
 

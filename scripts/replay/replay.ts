@@ -45,7 +45,7 @@ export async function replay(options: ReplayOptions, stop?: AbortSignal): Promis
   const own = options.url === undefined ? stack.use(await startOwn(options)) : undefined
   const url = own?.url ?? options.url!
   const databaseUrl = own?.databaseUrl ?? options.databaseUrl
-  if (!databaseUrl) throw new Error('DATABASE_URL is needed beside --url: the events are counted in the database')
+  if (!databaseUrl) throw new Error('The address of the database is needed: events are counted there')
   const stopped = stop ? abortion(stop) : new Promise<never>(() => {})
   const orEnds = <Result>(work: Promise<Result>) => Promise.race([work, stopped, ...(own ? [own.ended] : [])])
   clock.lap('start')

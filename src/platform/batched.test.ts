@@ -5,6 +5,8 @@ import { BATCH_MAX, batched } from './batched.ts'
 
 type Item = { id: number; key?: string | undefined; poisoned?: boolean }
 
+const away = new Error('the database is away')
+
 /** A run that notes its batches, and fails when one of them has a poisoned item. */
 function recorder(wait: () => Promise<unknown> = async () => {}) {
   const batches: Item[][] = []
@@ -18,7 +20,7 @@ function recorder(wait: () => Promise<unknown> = async () => {}) {
       if (items.some(item => item.poisoned)) throw new Error(`poisoned: ${items.filter(item => item.poisoned).map(({ id }) => id)}`)
       return items.map(item => `result of ${item.id}`)
     },
-    item => item.key
+    { keyOf: item => item.key, isShared: error => error === away }
   )
   return { batches, submit, ids: () => batches.map(batch => batch.map(({ id }) => id)) }
 }
@@ -114,4 +116,11 @@ test('whatever comes when, everything is answered once, and rightly', async () =
         )
     })
   )
+})
+
+test("an error that is everybody's is told to everybody at once, and nobody is tried again", async () => {
+  const { submit, batches } = recorder(() => Promise.reject(away))
+  const results = await Promise.allSettled([1, 2, 3].map(id => submit({ id })))
+  assert.ok(results.every(result => result.status === 'rejected' && result.reason === away))
+  assert.equal(batches.length, 1)
 })

@@ -10,13 +10,20 @@ const LINGER_MS_MAX = 2
 
 type Waiting<In, Out> = { item: In; resolve(out: Out): void; reject(error: unknown): void }
 
+export type Batching<In> = {
+  /** Items with the same key (undefined: none) never share a batch. */
+  keyOf?: (item: In) => string | undefined
+  /** Whether an error is everybody's, such as a database that is away: then nobody is tried again. */
+  isShared?: (error: unknown) => boolean
+}
+
 /**
  * `run` handles a list and gives as many results. When it throws, its items are run again one by one, so that one never fails its
- * neighbours. Items with the same `keyOf` (undefined: none) never share a batch.
+ * neighbours.
  */
 export function batched<In, Out>(
   run: (items: readonly In[]) => Promise<readonly Out[]>,
-  keyOf: (item: In) => string | undefined = () => undefined
+  { keyOf = () => undefined, isShared = () => false }: Batching<In> = {}
 ): (item: In) => Promise<Out> {
   let waiting: Waiting<In, Out>[] = []
   let running = false
@@ -40,7 +47,7 @@ export function batched<In, Out>(
       const results = await run(batch.map(each => each.item))
       for (const [index, each] of batch.entries()) each.resolve(results[index]!)
     } catch (error) {
-      if (batch.length === 1) batch[0]!.reject(error)
+      if (batch.length === 1 || isShared(error)) for (const each of batch) each.reject(error)
       else for (const each of batch) await settle([each])
     }
   }

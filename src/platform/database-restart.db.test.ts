@@ -18,7 +18,8 @@ const dataDir = await mkdtemp(join(tmpdir(), 'tested-restart-'))
 after(() => removeEmbeddedPostgres(dataDir))
 
 test('through crashes of the server nothing committed is lost, everything failing says that it is away, and all goes on by itself', async () => {
-  await using server = await startEmbeddedPostgres({ dataDir })
+  await using servers = new AsyncDisposableStack()
+  const server = servers.use(await startEmbeddedPostgres({ dataDir }))
   await using tested = await openMessaging({ adminUrl: server.url, announced: () => outbox.wake() })
   const { database } = tested
   const [outbox, eventLog] = [openWakeup(database, 'outbox'), openWakeup(database, 'event log')]
@@ -33,7 +34,12 @@ test('through crashes of the server nothing committed is lost, everything failin
   let retries = 0
   let consumed = 0
   let over = false
-  using _ = { [Symbol.dispose]: () => void (over = true) }
+  await using writers = {
+    async [Symbol.asyncDispose]() {
+      over = true
+      await Promise.all([...writing, consuming])
+    }
+  }
   const writing = ['a', 'b', 'c'].map(async thingId => {
     while (!over) {
       await database
@@ -64,7 +70,7 @@ test('through crashes of the server nothing committed is lost, everything failin
       async () => errors.length,
       length => length > failed + 20
     )
-    running = await startEmbeddedPostgres({ dataDir })
+    running = servers.use(await startEmbeddedPostgres({ dataDir }))
     assert.equal(running.port, server.port)
     const now = committed.size
     await eventually(
@@ -72,8 +78,7 @@ test('through crashes of the server nothing committed is lost, everything failin
       written => written > now + 20
     )
   }
-  over = true
-  await Promise.all([...writing, consuming])
+  await writers[Symbol.asyncDispose]()
   assert.deepEqual(
     errors.filter(error => !isAway(error)),
     []

@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Operation } from '#contracts/define.ts'
 import { Problem, problems } from '#contracts/problems.ts'
 import { batched } from './batched.ts'
-import type { Transaction } from './database.ts'
+import { isAway, type Transaction } from './database.ts'
 import type { CachedDocument, Documents } from './documents.ts'
 import { etagOf, noneMatch, readIfMatch } from './etag.ts'
 import type { Handler, Input, Reading } from './handlers.ts'
@@ -52,7 +52,7 @@ export function answerer(edge: Edge, operationId: string, operation: Operation):
       const submit = batched(
         (attempts: readonly Attempt[]) =>
           edge.database.transact(tx => writeBatch(tx, edge, operation, attempts, (tx, inputs) => handler.run(tx, inputs))),
-        attempt => attempt.idempotent && `${attempt.idempotent.principal} ${attempt.idempotent.key}`
+        { keyOf: ({ idempotent }) => idempotent && `${idempotent.principal} ${idempotent.key}`, isShared: isAway }
       )
       return async (request, reply, body) => {
         const stored = await submit(attemptOf(operation, request, body))

@@ -4,7 +4,7 @@
  */
 
 export const JSON_DEPTH_MAX = 32
-export const JSON_MEMBERS_MAX = 10_000
+export const JSON_MEMBERS_MAX = 20_000
 
 /** What is wrong, and where: a JSON Pointer. */
 export class JsonRefused extends Error {

@@ -1,4 +1,5 @@
 /** JSON that has to be read, and what looks like JSON and must not be. Each is known by what is special about it. */
+import { JSON_MEMBERS_MAX } from '#platform/json.ts'
 
 const deep = (levels: number) => '['.repeat(levels) + ']'.repeat(levels)
 
@@ -37,9 +38,9 @@ export const acceptable: Readonly<Record<string, string>> = {
   'a number that underflows to zero': '1e-400',
   'a number of many digits': '0.1234567890123456789012345678901234567890',
   'as deep as allowed': deep(32),
-  'as many members as allowed': `[${Array(10_000).fill(1).join(',')}]`,
-  'as many names as allowed': `{${Array.from({ length: 10_000 }, (_, i) => `"${i}":1`).join(',')}}`,
-  'as many members as allowed, in several places': `[${Array(5000).fill('[1]').join(',')}]`
+  'as many members as allowed': `[${Array(JSON_MEMBERS_MAX).fill(1).join(',')}]`,
+  'as many names as allowed': `{${Array.from({ length: JSON_MEMBERS_MAX }, (_, i) => `"${i}":1`).join(',')}}`,
+  'as many members as allowed, in several places': `[${Array(JSON_MEMBERS_MAX / 2).fill('[1]').join(',')}]`
 }
 
 export const refused: Readonly<Record<string, string | Buffer>> = {
@@ -134,7 +135,9 @@ export const refused: Readonly<Record<string, string | Buffer>> = {
   'a hundred thousand levels': deep(100_000),
   'a hundred thousand levels, never closed': '['.repeat(100_000),
   'a hundred thousand objects, never closed': '{"a":'.repeat(100_000),
-  'one member too many': `[${Array(10_001).fill(1).join(',')}]`,
-  'one name too many': `{${Array.from({ length: 10_001 }, (_, i) => `"${i}":1`).join(',')}}`,
-  'one member too many, in several places': `[${Array(5001).fill('[1]').join(',')}]`
+  'one member too many': `[${Array(JSON_MEMBERS_MAX + 1)
+    .fill(1)
+    .join(',')}]`,
+  'one name too many': `{${Array.from({ length: JSON_MEMBERS_MAX + 1 }, (_, i) => `"${i}":1`).join(',')}}`,
+  'one member too many, in several places': `[${Array(JSON_MEMBERS_MAX / 2 + 1).fill('[1]').join(',')}]`
 }

@@ -7,7 +7,7 @@ import { migrate } from '#platform/migrate.ts'
 import { startBrokerOutlet } from '#platform/outlet.ts'
 import { startRelay } from '#platform/relay.ts'
 import { openWakeup } from '#platform/wakeup.ts'
-import { change, delivered, leaveEffect, openTested, quiet, service, ThingChanged } from './messaging.ts'
+import { change, delivered, GATE, leaveEffect, openTested, quiet, service, ThingChanged } from './messaging.ts'
 
 const [part, url, ...args] = process.argv.slice(2) as [keyof typeof parts, string, ...string[]]
 
@@ -68,6 +68,7 @@ const parts = {
     const database = openTested(url)
     const reactions = [on(ThingChanged, leaveEffect)]
     const consumer = { name: 'tested.things', reactions, database, retryDelaysMs: [], log: quiet }
+    await database.query('select pg_advisory_lock_shared($1), pg_advisory_unlock_shared($1)', [GATE])
     for (let n = Number(from); n <= Number(to); n++) {
       const verdicts = await Promise.all(Array.from({ length: Number(times) }, () => consume(consumer, delivered(thingId, n))))
       if (verdicts.some(verdict => verdict !== 'ack')) throw new Error(`${n}: ${verdicts}`)

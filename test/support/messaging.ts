@@ -98,6 +98,9 @@ export function delivered(
   }
 }
 
+/** Consumers in processes of their own begin when nobody holds this advisory lock, so that several begin together. */
+export const GATE = 4711
+
 export type Part = AsyncDisposable & {
   pid: number
   /** What it has printed so far. */

@@ -57,7 +57,7 @@ async function change(
   checkVersion(expected, order.version)
   if (isSo(order)) return toOrder(order)
   if (!from.includes(order.status))
-    throw new Problem('illegal-transition', `The order is ${order.status}`, { status: order.status })
+    throw new Problem('illegal-transition', `The order is ${order.status}`, { currentStatus: order.status })
 
   const [row] = await tx.query<OrderRow>(
     `update orders set status = $2, paid = $3, version = version + 1, sequence = sequence + 1, updated_at = now()

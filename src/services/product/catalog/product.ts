@@ -58,13 +58,14 @@ export function withoutVariant(product: Product, variantId: string): Product {
 /** Throws `illegal-transition` for a status that does not follow this one. A status follows itself: nothing changes. */
 function checkTransition(from: Status, to: Status): void {
   if (from !== to && !transitions[from].includes(to)) {
-    throw new Problem('illegal-transition', `A product that is ${from} cannot become ${to}`, { status: from })
+    throw new Problem('illegal-transition', `A product that is ${from} cannot become ${to}`, { currentStatus: from })
   }
 }
 
 /** An active product is archived before it is deleted. */
 export function checkDeletable({ status }: Product): void {
-  if (status === 'active') throw new Problem('illegal-transition', 'A product that is active is archived first', { status })
+  if (status === 'active')
+    throw new Problem('illegal-transition', 'A product that is active is archived first', { currentStatus: status })
 }
 
 /** The product with the options that its variants use; throws what no product may be. */
