@@ -3,9 +3,7 @@
  * under a lock, so that replicas that start together migrate once.
  */
 import { createHmac } from 'node:crypto'
-import { cp, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { runner } from 'node-pg-migrate'
 import { type Database, openDatabase, sqlState } from './database.ts'
 import type { Log } from './log.ts'
@@ -20,28 +18,27 @@ const shared = new URL('./migrations/', import.meta.url)
  */
 export async function migrate(adminUrl: string, service: Migrating, log: Log): Promise<string> {
   const url = await ensureRole(adminUrl, service.name, log)
-  const folder = await mkdtemp(join(tmpdir(), 'migrations-'))
-  try {
-    await cp(shared, folder, { recursive: true })
-    await cp(service.migrations, folder, { recursive: true })
-    const applied = await runner({
-      databaseUrl: url,
-      dir: folder,
-      direction: 'up',
-      migrationsTable: 'migrations',
-      schema: service.name,
-      migrationsSchema: service.name,
-      checkOrder: false,
-      singleTransaction: true,
-      advisoryLockMode: 'wait',
-      log: () => {},
-      logger: { info: () => {}, warn: () => {}, error: message => log.error({ unit: 'migrate' }, message) }
-    })
-    if (applied.length > 0) log.info({ unit: 'migrate', applied: applied.length }, 'schema is up to date')
-    return url
-  } finally {
-    await rm(folder, { recursive: true, force: true })
+  const applied: unknown[] = []
+  for (const folder of [shared, service.migrations]) {
+    applied.push(
+      ...(await runner({
+        databaseUrl: url,
+        dir: fileURLToPath(folder),
+        direction: 'up',
+        migrationsTable: 'migrations',
+        schema: service.name,
+        migrationsSchema: service.name,
+        // The platform's files stand before the service's, and each folder knows its own only.
+        checkOrder: false,
+        singleTransaction: true,
+        advisoryLockMode: 'wait',
+        log: () => {},
+        logger: { info: () => {}, warn: () => {}, error: message => log.error({ unit: 'migrate' }, message) }
+      }))
+    )
   }
+  if (applied.length > 0) log.info({ unit: 'migrate', applied: applied.length }, 'schema is up to date')
+  return url
 }
 
 /**
