@@ -14,15 +14,14 @@ import { type HttpClient, openHttpClient } from '#platform/http-client.ts'
 export type Shop = { url: string; pid: number; token: string; productId: string; variantId: string; client: HttpClient }
 
 export interface Scene extends AsyncDisposable {
-  /** The API role in a process of its own, as in production: events wait in the outbox, as those of `transactionUrl` do. */
-  api: Shop
-  /** Every role in one process: events are relayed, logged and published by the same cores meanwhile. */
-  whole: Shop
-  staticUrl: string
+  /** Starts a Product Service of some roles on a database of its own, with a product in it. */
+  openShop(name: string, roles: readonly string[]): Promise<Shop>
+  /** Starts a static server of the bytes that a shop answers for its product. */
+  serveBytes(shop: Shop): Promise<string>
+  staticPid(): number
   transactionUrl: string
-  databaseUrl: string
-  staticPid: number
   transactionPid: number
+  databaseUrl: string
   postgresPid: number
 }
 
@@ -30,23 +29,23 @@ export async function openScene(): Promise<Scene> {
   await using stack = new AsyncDisposableStack()
   const dataDir = await mkdtemp(join(tmpdir(), 'bench-'))
   stack.defer(() => rm(dataDir, { recursive: true, force: true }))
-  const postgres = stack.use(
-    await startEmbeddedPostgres({ dataDir: join(dataDir, 'postgres'), settings: { shared_buffers: '512MB' } })
-  )
-  const api = await openShop(stack, dataDir, await createDatabase(postgres.url, 'api'), ['product.api'])
-  const whole = await openShop(stack, dataDir, await createDatabase(postgres.url, 'whole'), ['product'])
-  const bytes = JSON.stringify((await api.client.call('GET', `/v1/products/${api.productId}`)).body)
-  const fixed = await start(stack, ['bench/static-server.ts'], { BODY: bytes })
+  const settings = { shared_buffers: '512MB', max_wal_size: '8GB' }
+  const postgres = stack.use(await startEmbeddedPostgres({ dataDir: join(dataDir, 'postgres'), settings }))
   const transactions = await start(stack, ['bench/transaction-server.ts'], { DATABASE_URL: postgres.url })
+  let staticPid = 0
   const running = stack.move()
   return {
-    api,
-    whole,
-    staticUrl: fixed.line,
+    openShop: async (name, roles) => openShop(running, dataDir, await createDatabase(postgres.url, name), roles),
+    async serveBytes({ client, productId }) {
+      const { body } = await client.call('GET', `/v1/products/${productId}`)
+      const fixed = await start(running, ['bench/static-server.ts'], { BODY: JSON.stringify(body) })
+      staticPid = fixed.pid
+      return fixed.line
+    },
+    staticPid: () => staticPid,
     transactionUrl: transactions.line,
-    databaseUrl: postgres.url,
-    staticPid: fixed.pid,
     transactionPid: transactions.pid,
+    databaseUrl: postgres.url,
     postgresPid: postgres.pid,
     [Symbol.asyncDispose]: () => running.disposeAsync()
   }
@@ -78,6 +77,18 @@ async function openShop(
   })
   const { productId, variants } = created.body
   return { url, pid, token: await tokenOf(credentials), productId, variantId: variants[0]!.variantId, client }
+}
+
+/** Waits until every event of a service is published. */
+export async function relayed({ url }: Shop): Promise<void> {
+  for (;;) {
+    const metrics = await (await fetch(`${url}/metrics`)).text()
+    const waiting = [...metrics.matchAll(/^messaging_(?:outbox_pending|outlet_lag)\{service="product"\} (\d+)/gm)].map(match =>
+      Number(match[1])
+    )
+    if (waiting.every(count => count === 0)) return
+    await delay(100)
+  }
 }
 
 /** About 1.4 kB as it is served: three variants with a price each. */

@@ -3,10 +3,8 @@
  * per request, at lower latency. Correctness comes from the locks of the database, never from here, so replicas are safe.
  */
 
-import { setTimeout as delay } from 'node:timers/promises'
-
 export const BATCH_MAX = 200
-const LINGER_MS_MAX = 2
+const PATIENCE_MS_MAX = 2
 
 type Waiting<In, Out> = { item: In; resolve(out: Out): void; reject(error: unknown): void }
 
@@ -58,12 +56,21 @@ export function batched<In, Out>(
     await new Promise(setImmediate)
     while (waiting.length > 0) {
       const started = performance.now()
-      await settle(take())
-      // Callers that were just answered are about to come again: without a moment for them, two halves take turns for ever, each
-      // waiting for the other's batch.
-      if (waiting.length > 0 && waiting.length < BATCH_MAX) await delay(Math.min(LINGER_MS_MAX, (performance.now() - started) / 4))
+      const batch = take()
+      await settle(batch)
+      const patienceMs = Math.min(PATIENCE_MS_MAX, (performance.now() - started) / 4)
+      if (waiting.length > 0) await returned(Math.min(BATCH_MAX, waiting.length + batch.length), patienceMs)
     }
     running = false
+  }
+
+  /**
+   * Callers that were just answered are about to come again: without a moment for them, two halves take turns for ever, each waiting for
+   * the other's batch. The moment ends when as many wait as can be expected.
+   */
+  async function returned(expected: number, patienceMs: number): Promise<void> {
+    const until = performance.now() + patienceMs
+    while (waiting.length < expected && performance.now() < until) await new Promise(setImmediate)
   }
 
   return item =>

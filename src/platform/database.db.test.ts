@@ -115,7 +115,7 @@ suite('a transaction', () => {
       { n: 1, value: 2 },
       { n: 2, value: 2 }
     ])
-    assert.equal(tries, 3)
+    assert.ok(tries > 2)
   })
 
   test('runs its work again after a serialization failure', async () => {

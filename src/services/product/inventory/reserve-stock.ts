@@ -33,8 +33,17 @@ export async function reserveStock(
   const orderIds = requests.map(request => request.orderId)
   const merged = requests.map(request => mergeItems(request.items))
   const variantIds = merged.flatMap(items => items.map(item => item.variantId)).filter(isVariantId)
-  const [{ known, now }, lapsed] = await Promise.all([lockOrders(tx, orderIds), lockLapsed(tx, variantIds)])
-  const book = await openStockBook(tx, [...variantIds, ...lapsed.variantIds])
+  // Sent together and run in this order: orders are locked before levels.
+  const [{ known, now }, lapsed, wanted] = await Promise.all([
+    lockOrders(tx, orderIds),
+    lockLapsed(tx, variantIds),
+    openStockBook(tx, variantIds)
+  ])
+  // A lapsed hold of other variants as well needs their levels too. Rare, since holds are swept: should two such lock in opposite
+  // orders, one of them is run again.
+  const book = lapsed.variantIds.some(isMissing(variantIds))
+    ? await openStockBook(tx, [...variantIds, ...lapsed.variantIds])
+    : wanted
   const released = releaseLapsed(book, lapsed)
   const decisions: Decision[] = []
 
@@ -56,6 +65,8 @@ export async function reserveStock(
   announceAll(tx, [...updates, ...released.announcements, ...decisions.flatMap(decision => decision.announcements)])
   return results
 }
+
+const isMissing = (known: readonly string[]) => (variantId: string) => !known.includes(variantId)
 
 /** The same order with the same items again: the same reservation. With other items: refused, never merged. */
 function answerAgain(
