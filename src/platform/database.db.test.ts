@@ -99,13 +99,14 @@ suite('a transaction', () => {
     await empty()
     await database.query('insert into numbers (n) values (1), (2)')
     let tries = 0
+    let holding = 0
     const bothHold = Promise.withResolvers<void>()
     const add = (first: number, second: number) =>
       admin.transact(async tx => {
         tries++
         tx.send(`set local deadlock_timeout = '20ms'`)
         await tx.query('update numbers set value = value + 1 where n = $1', [first])
-        if (tries === 2) bothHold.resolve()
+        if (++holding === 2) bothHold.resolve()
         await bothHold.promise
         await tx.query('update numbers set value = value + 1 where n = $1', [second])
       })
