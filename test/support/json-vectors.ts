@@ -40,7 +40,9 @@ export const acceptable: Readonly<Record<string, string>> = {
   'as deep as allowed': deep(32),
   'as many members as allowed': `[${Array(JSON_MEMBERS_MAX).fill(1).join(',')}]`,
   'as many names as allowed': `{${Array.from({ length: JSON_MEMBERS_MAX }, (_, i) => `"${i}":1`).join(',')}}`,
-  'as many members as allowed, in several places': `[${Array(JSON_MEMBERS_MAX / 2).fill('[1]').join(',')}]`
+  'as many members as allowed, in several places': `[${Array(JSON_MEMBERS_MAX / 2)
+    .fill('[1]')
+    .join(',')}]`
 }
 
 export const refused: Readonly<Record<string, string | Buffer>> = {
@@ -139,5 +141,7 @@ export const refused: Readonly<Record<string, string | Buffer>> = {
     .fill(1)
     .join(',')}]`,
   'one name too many': `{${Array.from({ length: JSON_MEMBERS_MAX + 1 }, (_, i) => `"${i}":1`).join(',')}}`,
-  'one member too many, in several places': `[${Array(JSON_MEMBERS_MAX / 2 + 1).fill('[1]').join(',')}]`
+  'one member too many, in several places': `[${Array(JSON_MEMBERS_MAX / 2 + 1)
+    .fill('[1]')
+    .join(',')}]`
 }
