@@ -112,11 +112,27 @@ suite('an event takes effect once', () => {
   })
 })
 
+test('messages of one key are handled one at a time, whoever gets them; those of others meanwhile', async () => {
+  const handling: string[] = []
+  let most = 0
+  const consumer = consumerOf(async (tx, event) => {
+    assert.ok(!handling.includes(event.thingId))
+    handling.push(event.thingId)
+    most = Math.max(most, handling.length)
+    await tx.query('select pg_sleep(0.02)')
+    handling.splice(handling.indexOf(event.thingId), 1)
+    await leaveEffect(tx, event)
+  })
+  const deliveries = [1, 2, 3].flatMap(n => ['a', 'b'].map(key => delivered(key, n)))
+  await Promise.all(deliveries.map(delivery => consume(consumer, delivery)))
+  assert.deepEqual([await parked(), (await effects()).length, most], [[], 6, 2])
+})
+
 suite('what can never succeed', () => {
   const event = { eventType: 'ThingChanged', timestamp: '2026-11-22T10:00:00.000Z', thingId: 'a', n: 1 }
   const poison: [string, string | Uint8Array, string][] = [
     ['no JSON', 'hello', 'undecodable'],
-    ['invalid UTF-8', Buffer.from([0x7b, 0x22, 0xc3, 0x28, 0x22, 0x7d]), 'undecodable'],
+    ['invalid UTF-8', Buffer.from(JSON.stringify({ ...event, text: 'ä' }), 'latin1'), 'undecodable'],
     ['an array', '[1]', 'undecodable'],
     ['nothing', '', 'undecodable'],
     ['no type', '{"thingId":"a"}', 'schema-invalid'],

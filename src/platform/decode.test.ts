@@ -59,7 +59,9 @@ test('unknown properties and later versions are read all the same', () => {
 })
 
 test('what is no JSON object in UTF-8 is undecodable, and known by its bytes', () => {
-  const undecodable = ['', 'null', '[]', '"text"', '{"a":', '{} {}', Buffer.from([0x7b, 0xff, 0x7d]), Buffer.from('\ufeff')]
+  const [before, behind] = JSON.stringify({ ...event, text: '?' }).split('?')
+  const invalidUtf8 = Buffer.concat([Buffer.from(before!), Buffer.from([0xc3, 0x28]), Buffer.from(behind!)])
+  const undecodable = ['', 'null', '[]', '"text"', '{"a":', '{} {}', invalidUtf8, '\ufeff']
   for (const body of undecodable) {
     assert.partialDeepStrictEqual(decoded(body), { kind: 'invalid', reason: 'undecodable', type: null }, String(body))
     assert.equal(idOf(body), idOf(body))

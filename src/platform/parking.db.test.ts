@@ -66,6 +66,28 @@ test('a parked message is tried until it succeeds, and those behind it follow in
   assert.deepEqual((await effects()).at(-1), 'a 5')
 })
 
+test('a message that fails only as its transaction ends is kept like any other', async () => {
+  let fails = 3
+  const consumer = consumerOf(async (tx, event) => {
+    await leaveEffect(tx, event)
+    if (fails-- > 0) tx.send('select nothing')
+  })
+  await consume(consumer, delivered('a', 1))
+  await using _ = startRetries(consumer)
+  await noneParked()
+  assert.deepEqual([await effects(), await deadLetters()], [['a 1'], []])
+})
+
+test('a message that has a pause of its own waits for its end, though the one before it is done', async () => {
+  const consumer = consumerOf(failing({ 'a 1': 1, 'b 1': 2 }))
+  for (const n of [1, 2]) await consume(consumer, delivered('a', n))
+  await consume(consumer, delivered('b', 1))
+  await database.query(`update parked_messages set next_at = now() + interval '1 hour' where attempts = 0`)
+  await using _ = startRetries(consumer)
+  await eventually(effects, all => all.includes('b 1'))
+  assert.deepEqual(await effects(), ['a 1', 'b 1'])
+})
+
 test('what exhausts its tries becomes a dead letter with its first and its last error, and its key goes on', async () => {
   const consumer = consumerOf(failing({ 'a 1': 4, 'a 2': 9, 'b 1': 3 }))
   for (const n of [1, 2, 3]) for (const key of ['a', 'b']) await consume(consumer, delivered(key, n))
