@@ -53,7 +53,7 @@ export async function serveGateway(options: GatewayOptions): Promise<HttpServer>
     done(++inFlight > options.inFlightMax ? new Problem('unavailable', 'Too many requests are in flight') : undefined)
   })
   app.addHook('onResponse', (request, reply, done) => {
-    observe('gateway', request, reply, log)
+    observe('gateway', request, reply, log, true)
     done()
   })
 

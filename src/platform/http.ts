@@ -213,18 +213,25 @@ function durationOf(service: string, operation: string, status: number): ReturnT
 
 const SLOW_MS = 1000
 
-function levelOf(status: number, { method }: FastifyRequest, { elapsedTime }: FastifyReply): 'error' | 'info' | 'debug' {
+function levelOf(
+  status: number,
+  { method }: FastifyRequest,
+  { elapsedTime }: FastifyReply,
+  forwarded: boolean
+): 'error' | 'info' | 'debug' {
   // 501 is an answer to a method that nobody has.
   if (status >= 500 && status !== 501) return 'error'
-  return method !== 'GET' || status >= 400 || elapsedTime > SLOW_MS ? 'info' : 'debug'
+  // What was only forwarded is told by the service that did it.
+  const changing = method !== 'GET' && !forwarded
+  return changing || status >= 400 || elapsedTime > SLOW_MS ? 'info' : 'debug'
 }
 
 /** One wide line per request: at info what changed something, failed or was slow; reads at debug. */
-export function observe(service: string, request: FastifyRequest, reply: FastifyReply, log: Log): void {
+export function observe(service: string, request: FastifyRequest, reply: FastifyReply, log: Log, forwarded = false): void {
   const operation = request.routeOptions.config.operationId ?? 'none'
   const status = reply.statusCode
   durationOf(service, operation, status).observe(reply.elapsedTime / 1000)
-  const level = levelOf(status, request, reply)
+  const level = levelOf(status, request, reply, forwarded)
   if (!log.isLevelEnabled(level)) return
   log[level](
     {
