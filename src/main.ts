@@ -3,11 +3,12 @@ import { ConfigInvalid, readConfig } from '#platform/config.ts'
 import { openLog } from '#platform/log.ts'
 import { exitOnUnhandled, stopRequested } from '#platform/process.ts'
 import { startEcosystem } from './ecosystem.ts'
-import { rolesOf } from './roles.ts'
+import { rolesOf, UnknownRole } from './roles.ts'
 import { loadSampleCatalog } from './sample-catalog.ts'
 import { welcome } from './welcome.ts'
 
 const EXIT_CONFIG = 78
+const EXIT_USAGE = 64
 
 try {
   const config = readConfig()
@@ -31,7 +32,8 @@ try {
   }
   log.info({ unit: 'process' }, 'stopped')
 } catch (error) {
-  const known = error instanceof ConfigInvalid
-  console.error(known ? error.message : error)
-  process.exitCode = known ? EXIT_CONFIG : 1
+  // What the operator can mend is said in words, anything else with where it happened.
+  const mendable = error instanceof ConfigInvalid || error instanceof UnknownRole
+  console.error(mendable ? error.message : error)
+  process.exitCode = error instanceof ConfigInvalid ? EXIT_CONFIG : error instanceof UnknownRole ? EXIT_USAGE : 1
 }

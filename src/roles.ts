@@ -20,13 +20,22 @@ export const roles: Readonly<Record<string, Role>> = {
   gateway: 'gateway'
 }
 
-/** The roles that names stand for: none means all, `product` means every role of the Product Service. Throws for an unknown name. */
+/** The roles that names stand for: none means all, `product` means every role of the Product Service. Throws `UnknownRole`. */
 export function rolesOf(names: readonly string[]): string[] {
   if (names.length === 0) return Object.keys(roles)
   const chosen = names.flatMap(name => {
     const matching = Object.keys(roles).filter(role => role === name || role.startsWith(`${name}.`))
-    if (matching.length === 0) throw new Error(`There is no role ${name}; there are ${Object.keys(roles).join(', ')}`)
+    if (matching.length === 0) throw new UnknownRole(name)
     return matching
   })
   return [...new Set(chosen)]
+}
+
+export class UnknownRole extends Error {
+  constructor(name: string) {
+    super(
+      `There is no role ${name}. There are ${Object.keys(roles).join(', ')}, and product for every role of the Product Service.`
+    )
+    this.name = 'UnknownRole'
+  }
 }
