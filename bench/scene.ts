@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import { startEmbeddedPostgres } from '#platform/embedded-postgres.ts'
-import { type HttpClient, openHttpClient } from '#platform/http-client.ts'
+import { fetchToken, type HttpClient, openHttpClient } from '#platform/http-client.ts'
 
 /** A Product Service with a product in it. */
 export type Shop = { url: string; pid: number; token: string; productId: string; variantId: string; client: HttpClient }
@@ -76,7 +76,7 @@ async function openShop(
     body: sampleProduct
   })
   const { productId, variants } = created.body
-  return { url, pid, token: await tokenOf(credentials), productId, variantId: variants[0]!.variantId, client }
+  return { url, pid, token: (await fetchToken(credentials)).value, productId, variantId: variants[0]!.variantId, client }
 }
 
 /** Waits until every event of a service is published. */
@@ -155,21 +155,4 @@ async function stop(child: ChildProcess): Promise<void> {
   const ended = once(child, 'exit')
   child.kill('SIGTERM')
   await ended
-}
-
-async function tokenOf({
-  tokenUrl,
-  clientId,
-  clientSecret
-}: {
-  tokenUrl: string
-  clientId: string
-  clientSecret: string
-}): Promise<string> {
-  const reply = await fetch(tokenUrl, {
-    method: 'POST',
-    headers: { authorization: `Basic ${btoa(`${clientId}:${clientSecret}`)}` },
-    body: new URLSearchParams({ grant_type: 'client_credentials' })
-  })
-  return ((await reply.json()) as { access_token: string }).access_token
 }

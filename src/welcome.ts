@@ -1,14 +1,10 @@
 /** What a person sees when everything runs: where it is, a token, and a first command that works as printed. */
+import { fetchToken } from '#platform/http-client.ts'
 import { developmentClients } from './services/user/development-clients.ts'
 
 export async function welcome(url: string): Promise<void> {
-  const admin = developmentClients.find(client => client.clientId === 'admin')!
-  const reply = await fetch(`${url}/oauth/token`, {
-    method: 'POST',
-    headers: { authorization: `Basic ${btoa(`${admin.clientId}:${admin.secret}`)}` },
-    body: new URLSearchParams({ grant_type: 'client_credentials' })
-  })
-  const { access_token: token } = (await reply.json()) as { access_token: string }
+  const { clientId, secret } = developmentClients.find(client => client.clientId === 'admin')!
+  const { value: token } = await fetchToken({ tokenUrl: `${url}/oauth/token`, clientId, clientSecret: secret })
   process.stdout.write(`
   The Product Service and its neighbours are running.
 

@@ -80,7 +80,7 @@ const doors: Door[] = [
     technology: 'HTTP to others',
     packages: ['undici'],
     uses: ['fetch'],
-    files: ['src/platform/http-client.ts', 'src/platform/http-gateway.ts', 'src/welcome.ts']
+    files: ['src/platform/http-client.ts', 'src/platform/http-gateway.ts']
   },
   { technology: 'schemas as values', packages: ['typebox'], files: ['src/contracts/**', 'src/platform/*.ts', 'src/services/**'] },
   {
@@ -135,7 +135,6 @@ const openOperations: Reasons = {}
 /** Paths beside the contracts, all open to everybody; `…` is computed. */
 const pathsBeside = {
   'src/platform/http-health.ts': ['/health/live', '/health/ready', '/metrics'],
-  'src/platform/http-gateway.ts': ['/health/live', '/health/ready', '/metrics'],
   'src/platform/http-contracts.ts': ['/asyncapi.json', '/problems/:code', '/schemas/events/:type/:version', '/openapi.json'],
   // From the operations of a contract, each behind its scope.
   'src/platform/http.ts': ['…'],

@@ -44,6 +44,9 @@ export async function react(tx: Transaction, consumer: Consumer, decoded: Decode
   await reaction?.behaviour({ ...tx, traceparent: continueTrace(traceparent ?? ce_traceparent) }, decoded.event as never)
 }
 
+/** The advisory lock, of a consumer ($1) and a key ($2), that serialises the key's messages: the same as `claim` of the inbox takes. */
+export const keyLock = `hashtextextended($1 || ' ' || $2, 1)`
+
 export function reasonOf(problem: Problem): string {
   return problem.code === 'commit-refused' ? 'commit-refused' : 'refused'
 }

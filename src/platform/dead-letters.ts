@@ -3,7 +3,7 @@ import { isUtf8 } from 'node:buffer'
 import type { Message } from '#broker/broker.ts'
 import { Problem } from '#contracts/problems.ts'
 import type { DeadLetter } from '#contracts/resources/dead-letter.ts'
-import { type Consumer, decodeFor, describe, react } from './consumer.ts'
+import { type Consumer, decodeFor, describe, keyLock, react } from './consumer.ts'
 import { type Database, isAway, type Queryable, type Transaction } from './database.ts'
 import type { Decoded } from './decode.ts'
 import { newId } from './id.ts'
@@ -152,7 +152,7 @@ export async function replayDeadLetter(
       const row = await lockOpen(tx, deadLetterId)
       const consumer = consumers.find(consumer => consumer.name === row.consumer)
       if (!consumer) throw new Problem('illegal-transition', `The consumer ${row.consumer} is not part of this service any more`)
-      await tx.query(`select pg_advisory_xact_lock(hashtextextended($1 || ' ' || $2, 1))`, [consumer.name, row.key])
+      await tx.query(`select pg_advisory_xact_lock(${keyLock})`, [consumer.name, row.key])
       const { topic, key, headers, body } = row
       const message: Message = { topic, key, messageId: row.event_id ?? '', routingKey: '', headers, body }
       handling = true

@@ -80,7 +80,8 @@ function isTransient({ status, body }: HttpReply): boolean {
 
 const RENEW_BEFORE_MS = 30_000
 
-async function fetchToken({ tokenUrl, clientId, clientSecret }: Credentials): Promise<{ value: string; renewAt: number }> {
+/** Fetches an access token by client credentials. */
+export async function fetchToken({ tokenUrl, clientId, clientSecret }: Credentials): Promise<{ value: string; renewAt: number }> {
   const reply = await fetch(tokenUrl, {
     method: 'POST',
     headers: { authorization: `Basic ${Buffer.from(`${clientId}:${clientSecret}`).toString('base64')}` },

@@ -6,7 +6,8 @@ import { PassThrough, Readable } from 'node:stream'
 import httpProxy, { type FastifyHttpProxyOptions } from '@fastify/http-proxy'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Problem } from '#contracts/problems.ts'
-import { type Refuse, requestIdOf } from './http.ts'
+import type { Refuse } from './http.ts'
+import { requestIdOf } from './http-follow.ts'
 import type { Log } from './log.ts'
 
 /** A service behind the gateway, and where its paths are. */

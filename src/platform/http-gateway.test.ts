@@ -5,9 +5,9 @@ import { type AddressInfo, connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { after, before, describe, test } from 'node:test'
 import { readConfig } from './config.ts'
-import type { HttpServer } from './http.ts'
 import type { Upstream } from './http-forward.ts'
 import { serveGateway } from './http-gateway.ts'
+import type { HttpServer } from './http-server.ts'
 import { openLog } from './log.ts'
 
 const log = openLog(readConfig({ LOG_LEVEL: 'silent', LOG_FORMAT: 'json' }))

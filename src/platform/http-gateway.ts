@@ -1,25 +1,22 @@
 /** One address for many services: each request goes on to the service that its path belongs to; see http-forward.ts for how. */
-import type { AddressInfo } from 'node:net'
-import Fastify, { type FastifyInstance } from 'fastify'
+import Fastify from 'fastify'
 import { Problem } from '#contracts/problems.ts'
-import { addTraceparent, type HttpServer, observe, refusing, requestIdOf } from './http.ts'
+import { refusing } from './http.ts'
 import { addDocument } from './http-contracts.ts'
+import { followRequests } from './http-follow.ts'
 import { addUpstream, passBodies, rootPathOf, type Upstream } from './http-forward.ts'
-import { closeableServer, frameworkOptions } from './http-server.ts'
+import { addHealth, type Readiness } from './http-health.ts'
+import { frameworkOptions, type HttpServer, type Listening, listen } from './http-server.ts'
 import type { Log } from './log.ts'
-import { registry } from './telemetry.ts'
 
-export type GatewayOptions = {
+export type GatewayOptions = Listening & {
   upstreams: readonly Upstream[]
   /** The OpenAPI document of all of them. */
   document: object
   log: Log
   /** Where people reach it; problem types are there. */
   baseUrl: string
-  host: string
-  port: number
   inFlightMax: number
-  shutdownTimeoutMs: number
   /** How long a service may take to begin its answer. */
   timeoutMs?: number
 }
@@ -43,43 +40,20 @@ export async function serveGateway(options: GatewayOptions): Promise<HttpServer>
   })
   passBodies(app)
 
-  let inFlight = 0
-  addTraceparent(app)
-  app.addHook('onRequest', (request, reply, done) => {
-    reply.header('x-content-type-options', 'nosniff')
-    reply.header('x-request-id', requestIdOf(request))
-    // Not with onResponse, which does not come when the client has gone.
-    reply.raw.once('close', () => inFlight--)
-    done(++inFlight > options.inFlightMax ? new Problem('unavailable', 'Too many requests are in flight') : undefined)
-  })
-  app.addHook('onResponse', (request, reply, done) => {
-    observe('gateway', request, reply, log, true)
-    done()
-  })
+  followRequests(app, { service: 'gateway', log, inFlightMax: options.inFlightMax, sheds: () => true, forwards: true })
 
   const timeoutMs = options.timeoutMs ?? TIMEOUT_MS
   for (const upstream of upstreams) addUpstream(app, upstream, { timeoutMs, refuse, log })
   addDocument(app, options.document)
-  addHealth(app, upstreams)
-  await app.listen({ host: options.host, port: options.port })
-  const { address, port } = app.server.address() as AddressInfo
-  return closeableServer(app, `http://${address.includes(':') ? `[${address}]` : address}:${port}`, options.shutdownTimeoutMs)
+  addHealth(app, () => readyWith(upstreams))
+  return listen(app, options)
 }
 
 /** Ready when every service is; says which is not. */
-function addHealth(app: FastifyInstance, upstreams: readonly Upstream[]): void {
-  app.get('/health/live', async (_request, reply) => reply.header('cache-control', 'no-store').send({ status: 'ok' }))
-  app.get('/health/ready', async (_request, reply) => {
-    reply.header('cache-control', 'no-store')
-    const services = Object.fromEntries(await Promise.all(upstreams.map(async each => [each.service, await readiness(each)])))
-    const away = Object.keys(services).filter(service => services[service] !== 'ok')
-    if (away.length === 0) return reply.send({ status: 'ok', services })
-    return reply
-      .code(503)
-      .header('retry-after', '1')
-      .send({ status: 'unavailable', reason: `away: ${away.join(', ')}`, services })
-  })
-  app.get('/metrics', async (_request, reply) => reply.type(registry.contentType).send(await registry.metrics()))
+async function readyWith(upstreams: readonly Upstream[]): Promise<Readiness> {
+  const services = Object.fromEntries(await Promise.all(upstreams.map(async each => [each.service, await readiness(each)])))
+  const away = Object.keys(services).filter(service => services[service] !== 'ok')
+  return away.length === 0 ? { status: 'ok', services } : { status: 'unavailable', reason: `away: ${away.join(', ')}`, services }
 }
 
 async function readiness({ url }: Upstream): Promise<'ok' | 'unavailable'> {

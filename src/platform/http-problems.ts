@@ -3,6 +3,7 @@ import { STATUS_CODES } from 'node:http'
 import type { FastifyError } from 'fastify'
 import { Problem, type ProblemCode, problems } from '#contracts/problems.ts'
 import { isOutage } from './database.ts'
+import { etagOf } from './etag.ts'
 import { fragmentOf, JsonRefused } from './json.ts'
 
 export const PROBLEM_TYPE = 'application/problem+json'
@@ -69,7 +70,7 @@ export function problemHeaders(problem: Problem): Record<string, string> {
       ? { 'www-authenticate': `Bearer realm="product-service", error="insufficient_scope", scope="${problem.extensions.scope}"` }
       : {}),
     ...(problem.code === 'precondition-failed' && typeof problem.extensions.currentVersion === 'number'
-      ? { etag: `"${problem.extensions.currentVersion}"` }
+      ? { etag: etagOf(problem.extensions.currentVersion) }
       : {}),
     ...(retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) })
   }

@@ -1,9 +1,8 @@
 /** The server's limits, what it answers to requests that no route ever sees, and how it ends: what it accepted is answered. */
 import { createServer, type IncomingHttpHeaders, type RequestListener, type Server, type ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import type { FastifyHttpOptions, FastifyInstance, RawServerDefault } from 'fastify'
 import { Problem } from '#contracts/problems.ts'
-import type { HttpServer } from './http.ts'
 import { ofParser, problemHeaders, problemOf, rawProblem, toProblemJson } from './http-problems.ts'
 import { continueTrace, traceIdOf } from './trace.ts'
 
@@ -88,19 +87,29 @@ function parseQuery(text: string): Record<string, unknown> {
   return query
 }
 
-export function closeableServer(app: FastifyInstance, url: string, timeoutMs: number): HttpServer {
+export interface HttpServer extends AsyncDisposable {
+  /** `http://127.0.0.1:41234` */
+  readonly url: string
+}
+
+export type Listening = { host: string; port: number; shutdownTimeoutMs: number }
+
+/** Listens until disposed; disposing lets requests in flight end. */
+export async function listen(app: FastifyInstance, { host, port, shutdownTimeoutMs }: Listening): Promise<HttpServer> {
   const { server } = app
   const open = new Set<BusySocket>()
   server.on('connection', (socket: BusySocket) => {
     open.add(socket)
     socket.once('close', () => open.delete(socket))
   })
+  await app.listen({ host, port })
+  const { address, port: taken } = server.address() as AddressInfo
   return {
-    url,
+    url: `http://${address.includes(':') ? `[${address}]` : address}:${taken}`,
     async [Symbol.asyncDispose]() {
       // Nobody is to ask again on a connection that ends.
       for (const { _httpMessage: reply } of open) if (reply && !reply.headersSent) reply.setHeader('connection', 'close')
-      const timer = setTimeout(() => server.closeAllConnections(), timeoutMs)
+      const timer = setTimeout(() => server.closeAllConnections(), shutdownTimeoutMs)
       const idle = setInterval(() => {
         server.closeIdleConnections()
         // To Node, a connection on which nothing was ever asked is not idle.

@@ -8,8 +8,9 @@ import { assertProblem } from '../../test/support/problem.ts'
 import { exchange } from '../../test/support/raw-http.ts'
 import type { Reply } from '../../test/support/service.ts'
 import { read } from './handlers.ts'
-import { type HttpServer, serve } from './http.ts'
+import { serve } from './http.ts'
 import type { Edge } from './http-answers.ts'
+import type { HttpServer } from './http-server.ts'
 import { openLog } from './log.ts'
 
 const api = defineApi({

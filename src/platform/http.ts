@@ -2,18 +2,17 @@
  * The HTTP edge, and the only door to the web framework: authenticate → authorize → validate → begin → claim the idempotency key →
  * behaviour → commit → reply. An operation is allowed by its declared scope only; what the contract does not know is refused.
  */
-import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Api, Operation } from '#contracts/define.ts'
 import { Problem } from '#contracts/problems.ts'
 import type { Actor, Authenticator } from './auth.ts'
 import { type Answer, answerer, type Edge } from './http-answers.ts'
+import { followRequests } from './http-follow.ts'
 import { problemHeaders, problemOf, toProblemJson } from './http-problems.ts'
 import { checkPathOf, readBody, refuseAnyBody, refuseAnyQuery, refuseUnacceptable } from './http-requests.ts'
-import { closeableServer, frameworkOptions } from './http-server.ts'
+import { frameworkOptions, type HttpServer, type Listening, listen } from './http-server.ts'
 import type { Log } from './log.ts'
-import { httpRequests } from './telemetry.ts'
-import { continueTrace, traceIdOf } from './trace.ts'
+import { traceIdOf } from './trace.ts'
 import { checkBody, checkParameters } from './validation.ts'
 
 declare module 'fastify' {
@@ -27,24 +26,16 @@ declare module 'fastify' {
   }
 }
 
-export type HttpOptions = {
+export type HttpOptions = Listening & {
   api: Api
   edge: Edge
   authenticator: Authenticator
   log: Log
   /** Where problem types can be read: `http://localhost:8080`. */
   baseUrl: string
-  host: string
-  port: number
   inFlightMax: number
-  shutdownTimeoutMs: number
   /** Paths beside the API: health, metrics, documents. They are open to everybody. */
   extend?: (app: FastifyInstance) => void
-}
-
-export interface HttpServer extends AsyncDisposable {
-  /** `http://127.0.0.1:41234` */
-  readonly url: string
 }
 
 /** Serves an API until disposed; disposing lets requests in flight end. */
@@ -64,31 +55,16 @@ export async function serve(options: HttpOptions): Promise<HttpServer> {
     }
   })
 
-  let inFlight = 0
   app.decorateRequest('actor', null as unknown as Actor)
-  addTraceparent(app)
-  app.addHook('onRequest', (request, reply, done) => {
-    // Not with onResponse, which does not come when the client has gone.
-    reply.raw.once('close', () => inFlight--)
-    reply.header('x-content-type-options', 'nosniff')
-    reply.header('x-request-id', requestIdOf(request))
-    // Health and metrics, which are no operations, are answered under any load.
-    if (++inFlight > options.inFlightMax && request.routeOptions.config.operationId)
-      return done(new Problem('unavailable', 'Too many requests are in flight', { retryAfterSeconds: 1 }))
-    done()
-  })
-  app.addHook('onResponse', (request, reply, done) => {
-    observe(api.service, request, reply, log)
-    done()
-  })
+  // Health and metrics, which are no operations, are answered under any load.
+  const sheds = (request: FastifyRequest) => request.routeOptions.config.operationId !== undefined
+  followRequests(app, { service: api.service, log, inFlightMax: options.inFlightMax, sheds, forwards: false })
 
   for (const [operationId, operation] of Object.entries(api.operations)) {
     addRoute(app, operationId, operation, answerer(options.edge, operationId, operation), authenticator)
   }
   options.extend?.(app)
-  await app.listen({ host: options.host, port: options.port })
-  const { address, port } = app.server.address() as AddressInfo
-  return closeableServer(app, `http://${address.includes(':') ? `[${address}]` : address}:${port}`, options.shutdownTimeoutMs)
+  return listen(app, options)
 }
 
 function addRoute(
@@ -138,17 +114,6 @@ function authorize(request: FastifyRequest, actor: Actor, { scope }: Operation):
   return new Problem('insufficient-scope', `This needs the scope ${scope}`, { scope })
 }
 
-/** Gives requests their `traceparent`. It is made when somebody asks: most reads never do. */
-export function addTraceparent(app: FastifyInstance): void {
-  app.decorateRequest('traceparent', {
-    getter() {
-      this.ownTraceparent ??= continueTrace(this.headers.traceparent)
-      return this.ownTraceparent
-    }
-  })
-  app.decorateRequest('ownTraceparent', undefined)
-}
-
 const PATCH_TYPES = 'application/merge-patch+json, application/json'
 
 export type Refuse = (request: FastifyRequest, reply: FastifyReply, error: unknown) => FastifyReply
@@ -189,62 +154,4 @@ function refuseUnknown(
   if (request.method === 'OPTIONS') return reply.code(204).send()
   if (!app.supportedMethods.includes(request.method)) return refuse(request, reply, new Problem('not-implemented'))
   return refuse(request, reply, new Problem('method-not-allowed'))
-}
-
-const requestIdPattern = /^[A-Za-z0-9._-]{1,128}$/
-
-export function requestIdOf(request: FastifyRequest): string {
-  const given = request.headers['x-request-id']
-  return typeof given === 'string' && requestIdPattern.test(given) ? given : request.id
-}
-
-const durations = new Map<string, ReturnType<typeof httpRequests.labels>>()
-
-/** Looking labels up costs more than counting: kept per operation and status, of which there are few. */
-function durationOf(service: string, operation: string, status: number): ReturnType<typeof httpRequests.labels> {
-  const key = `${service} ${operation} ${status}`
-  let duration = durations.get(key)
-  if (!duration) {
-    duration = httpRequests.labels(service, operation, String(status))
-    durations.set(key, duration)
-  }
-  return duration
-}
-
-const SLOW_MS = 1000
-
-function levelOf(
-  status: number,
-  { method }: FastifyRequest,
-  { elapsedTime }: FastifyReply,
-  forwarded: boolean
-): 'error' | 'info' | 'debug' {
-  // 501 is an answer to a method that nobody has.
-  if (status >= 500 && status !== 501) return 'error'
-  // What was only forwarded is told by the service that did it.
-  const changing = method !== 'GET' && !forwarded
-  return changing || status >= 400 || elapsedTime > SLOW_MS ? 'info' : 'debug'
-}
-
-/** One wide line per request: at info what changed something, failed or was slow; reads at debug. */
-export function observe(service: string, request: FastifyRequest, reply: FastifyReply, log: Log, forwarded = false): void {
-  const operation = request.routeOptions.config.operationId ?? 'none'
-  const status = reply.statusCode
-  durationOf(service, operation, status).observe(reply.elapsedTime / 1000)
-  const level = levelOf(status, request, reply, forwarded)
-  if (!log.isLevelEnabled(level)) return
-  log[level](
-    {
-      unit: 'http',
-      operation,
-      method: request.method,
-      path: request.url.split('?')[0],
-      status,
-      ms: Math.round(reply.elapsedTime * 10) / 10,
-      actor: request.actor?.subject,
-      requestId: reply.getHeader('x-request-id'),
-      traceparent: request.traceparent
-    },
-    `${operation} ${status}`
-  )
 }

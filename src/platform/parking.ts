@@ -4,7 +4,7 @@
  */
 import type { Message } from '#broker/broker.ts'
 import { Problem } from '#contracts/problems.ts'
-import { type Consumer, decodeFor, describe, react, reasonOf } from './consumer.ts'
+import { type Consumer, decodeFor, describe, keyLock, react, reasonOf } from './consumer.ts'
 import { isAway, type Queryable, type Session, type Transaction } from './database.ts'
 import { insertDeadLetter } from './dead-letters.ts'
 import { exclusively, pause } from './exclusive.ts'
@@ -111,10 +111,7 @@ async function retryHead(session: Session, consumer: Consumer, key: string): Pro
 
 /** Undefined when the key is being handled elsewhere, or has nothing due. */
 async function lockHead(tx: Transaction, consumer: string, key: string): Promise<Head | undefined> {
-  const [lock] = await tx.query<{ held: boolean }>(
-    `select pg_try_advisory_xact_lock(hashtextextended($1 || ' ' || $2, 1)) as held`,
-    [consumer, key]
-  )
+  const [lock] = await tx.query<{ held: boolean }>(`select pg_try_advisory_xact_lock(${keyLock}) as held`, [consumer, key])
   if (!lock!.held) return undefined
   const [head] = await tx.query<Head & { due: boolean }>(
     `select position, message, attempts, first_error, next_at <= now() as due

@@ -13,9 +13,10 @@ import { openCursors } from './cursor.ts'
 import { type Database, openDatabase } from './database.ts'
 import { openDocuments } from './documents.ts'
 import type { Handler, Handlers } from './handlers.ts'
-import { type HttpOptions, type HttpServer, serve } from './http.ts'
+import { type HttpOptions, serve } from './http.ts'
 import { addContracts } from './http-contracts.ts'
-import { addHealth } from './http-health.ts'
+import { addHealth, readyWith } from './http-health.ts'
+import type { HttpServer } from './http-server.ts'
 import type { Log } from './log.ts'
 import { type Migrating, migrate } from './migrate.ts'
 import { startBrokerOutlet } from './outlet.ts'
@@ -169,7 +170,7 @@ async function startApi(options: {
     inFlightMax: config.REQUESTS_IN_FLIGHT_MAX,
     shutdownTimeoutMs: config.SHUTDOWN_TIMEOUT_MS,
     extend(app) {
-      addHealth(app, database)
+      addHealth(app, () => readyWith(database))
       addContracts(app, service.api, baseUrl)
       extend?.(app)
     }

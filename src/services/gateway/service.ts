@@ -7,9 +7,9 @@ import { apis } from '#contracts/catalogue.ts'
 import type { Api } from '#contracts/define.ts'
 import { mergedOpenApi } from '#contracts/openapi.ts'
 import type { Config } from '#platform/config.ts'
-import type { HttpServer } from '#platform/http.ts'
 import type { Upstream } from '#platform/http-forward.ts'
 import { serveGateway } from '#platform/http-gateway.ts'
+import type { HttpServer } from '#platform/http-server.ts'
 import type { Log } from '#platform/log.ts'
 
 export type GatewayService = {

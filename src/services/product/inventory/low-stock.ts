@@ -1,24 +1,12 @@
 /** Low stock is told on its edges: once when a variant falls to its threshold, again only after it has risen above. */
 import { InventoryBackInStock, InventoryLowStock } from '#contracts/events/inventory-events.ts'
 import { type Announcement, announcement } from '#platform/outbox.ts'
-import { availableOf, type Level } from './stock.ts'
-
-export type Watched = {
-  variantId: string
-  productId: string
-  tracked: boolean
-  lowStockThreshold: number | null
-  low: boolean
-  alertSequence: number
-  levels: readonly Level[]
-  availableBefore: number
-  isNew: boolean
-}
+import { availableOf, type StockItem } from './stock.ts'
 
 export type Edge = { variantId: string; low: boolean; alertSequence: number; announcements: Announcement[] }
 
 /** What crossed an edge since `availableBefore`, or undefined. */
-export function edgesOf(item: Watched): Edge | undefined {
+export function edgesOf(item: StockItem): Edge | undefined {
   const { productId, variantId, tracked, lowStockThreshold: threshold } = item
   const available = availableOf(item.levels)
   const low = tracked && threshold !== null && available <= threshold

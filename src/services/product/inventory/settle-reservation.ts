@@ -36,8 +36,10 @@ export async function settleReservation(
   const variantIds = before.items.map(item => item.variantId).filter(isVariantId)
   // Only a hold that is to be made again needs the stock of others' lapsed ones.
   const lapsed = before.status === 'reserved' ? undefined : await lockLapsed(tx, variantIds)
-  const book = await openStockBook(tx, [...variantIds, ...(lapsed?.variantIds ?? [])])
-  const lines = await readLines(tx, [before.reservationId])
+  const [book, lines] = await Promise.all([
+    openStockBook(tx, [...variantIds, ...(lapsed?.variantIds ?? [])]),
+    readLines(tx, [before.reservationId])
+  ])
   const released = lapsed ? releaseLapsed(book, lapsed) : { reservations: [], announcements: [] }
   const settled = settle(book, reservation, before, lines, cause)
   const updates = book.write(tx)
