@@ -103,6 +103,7 @@ const pure: Pure = {
     'product/catalog/category.ts',
     'product/catalog/changed-fields.ts',
     'product/catalog/merge-patch.ts',
+    'product/catalog/price-ranges.ts',
     'product/catalog/product-announcements.ts',
     'product/catalog/product-change.ts',
     'product/catalog/product.ts',
