@@ -1,81 +1,92 @@
 /**
- * `npm run bench [-- --rounds 3 --seconds 4 --json FILE]`: our figures beside what they are to be compared with, in one run. Machines are
- * shared and noisy: read the ratios. Everything is started for the run, on loopback, and stopped after it.
+ * npm run bench [-- --only reads,reservations --rounds 3 --seconds 4 --peers FILE --json FILE --markdown FILE --patience SECONDS]
+ *
+ * Our figures beside their limits, in one run: what static bytes, PostgreSQL and COPY can do on this machine at this moment. Machines are
+ * shared and noisy, so read the ratios. Everything is started for the run, on loopback, and stopped after it.
  */
 import { writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
-import { type Case, median } from './load.ts'
+import { groups, groupsOf } from './groups.ts'
+import { bePatientFor, busyShots, machineOf } from './machine.ts'
+import { writeIntoPage } from './markdown.ts'
 import { measure } from './measure.ts'
-import { onPgbench } from './pgbench.ts'
-import { openScene, relayed, type Shop } from './scene.ts'
+import { readPeers } from './peers.ts'
+import { say } from './progress.ts'
+import { casesTable, type GroupReport, limitsTable, machineLine, type Report, reportOf, toText } from './report.ts'
+import { openStage, type Size } from './scene.ts'
 
 const { values } = parseArgs({
   options: {
+    only: { type: 'string' },
     rounds: { type: 'string', default: '3' },
     seconds: { type: 'string', default: '4' },
-    json: { type: 'string' }
+    peers: { type: 'string' },
+    json: { type: 'string' },
+    markdown: { type: 'string' },
+    /** How long to wait for a quiet machine, in all. */
+    patience: { type: 'string', default: '120' },
+    /** Less of everything: to try the bench, not to measure. */
+    small: { type: 'boolean', default: false }
   }
 })
-const rounds = Number(values.rounds)
-const seconds = Number(values.seconds)
 
-await using scene = await openScene()
-const { postgresPid } = scene
-const transaction = { method: 'POST' as const, url: scene.transactionUrl, body: {}, pids: [scene.transactionPid] }
-const reserve = ({ url, token, variantId, pid }: Shop) => ({
-  method: 'POST' as const,
-  url: `${url}/v1/reservations`,
-  token,
-  body: { orderId: '{id}', items: [{ variantId, quantity: 1 }] },
-  pids: [pid]
-})
+const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)]
+if (!(rounds >= 1 && seconds > 0)) throw new Error('--rounds and --seconds must be numbers above 0')
+const size: Size = values.small
+  ? { rounds, seconds, products: 50, skus: 200, imported: 200, fullCatalog: { products: 2000, variants: 6000 } }
+  : { rounds, seconds, products: 1000, skus: 10_000, imported: 20_000, fullCatalog: { products: 100_000, variants: 300_000 } }
+const chosen = groupsOf(values.only)
+const peers = values.peers ? readPeers(values.peers) : {}
+bePatientFor(Number(values.patience))
 
-// The API role in a process of its own: its events wait in the outbox, as those of the transaction that it is compared with do.
-const api = await scene.openShop('api', ['product.api'])
-const sideBySide: Case[] = [
-  { name: 'static Fastify route, the same bytes', url: await scene.serveBytes(api), pids: [scene.staticPid()] },
-  {
-    name: 'GET /v1/products/{id}, warm',
-    url: `${api.url}/v1/products/${api.productId}`,
-    token: api.token,
-    pids: [api.pid],
-    against: 0,
-    floor: 0.6
-  },
-  { name: 'a transaction per request, one SKU, 32 callers', ...transaction },
-  { name: 'POST /v1/reservations, one SKU, 32 callers', ...reserve(api), against: 2, floor: 5 },
-  { name: 'a transaction per request, one SKU, 256 callers', ...transaction, connections: 256 },
-  { name: 'POST /v1/reservations, one SKU, 256 callers', ...reserve(api), connections: 256, against: 4, floor: 5 }
-]
-console.log(`${sideBySide.length} cases, ${rounds} rounds of ${seconds} s each`)
-const rows = await measure(sideBySide, { rounds, seconds, postgresPid })
-
-const pgbench = await onPgbench(scene, seconds)
-const pgbenchRates: number[] = []
-for (let round = 0; pgbench && round < rounds; round++) pgbenchRates.push(await pgbench())
-
-// Every role in one process: the same cores relay, log and publish every event meanwhile, and clean up after it.
-const whole = await scene.openShop('whole', ['product'])
-const together: Case[] = [
-  { name: 'a transaction per request, one SKU, 32 callers', ...transaction },
-  { name: 'POST /v1/reservations, relay and broker too, 32', ...reserve(whole), against: 0 },
-  { name: 'a transaction per request, one SKU, 256 callers', ...transaction, connections: 256 },
-  { name: 'POST /v1/reservations, relay and broker too, 256', ...reserve(whole), connections: 256, against: 2 }
-]
-console.log(`${together.length} cases with every role in one process`)
-rows.push(...(await measure(together, { rounds, seconds, postgresPid, afterEach: () => relayed(whole) })))
-
-console.table(rows)
-console.log(
-  pgbench
-    ? `pgbench's own transaction (one row, no HTTP, no outbox, no idempotency), 32 clients: ${Math.round(median(pgbenchRates))}/s`
-    : 'pgbench is not installed (PGBENCH names it)'
-)
-const books = await Promise.all([api, whole].map(({ client }) => client.call<Books>('GET', '/v1/inventory/reconciliation')))
-for (const { body } of books) console.log(`afterwards: drift ${body.drift}, oversold ${body.oversold}`)
-for (const row of rows) {
-  if (row.floor !== undefined && row.ratio! < row.floor) console.log(`below its floor: ${row.case}: ${row.ratio} < ${row.floor}`)
+await using stage = await openStage({ size, peers })
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, async () => {
+    await stage[Symbol.asyncDispose]()
+    process.exit(1)
+  })
 }
-if (values.json) await writeFile(values.json, `${JSON.stringify({ rows, pgbench: pgbenchRates }, null, 2)}\n`)
+const reports: GroupReport[] = []
+const broken: string[] = []
+for (const name of chosen) {
+  try {
+    const report = await runGroup(name)
+    reports.push(report)
+    console.log(`\n${name}: ${report.about}\n\n${toText(casesTable(report))}\n`)
+  } catch (error) {
+    // What the other groups found is worth having all the same.
+    console.error(error)
+    broken.push(`${name} could not be measured: ${error instanceof Error ? error.message : error}`)
+  }
+}
+if (broken.length > 0) process.exitCode = 1
 
-type Books = { drift: number; oversold: number }
+const report: Report = {
+  command: ['npm run bench', ...process.argv.slice(2)].join(' ').replace('bench ', 'bench -- '),
+  machine: machineOf(stage.postgresVersion, stage.pgbench.version),
+  rounds,
+  seconds,
+  groups: reports,
+  notes: [
+    ...broken,
+    ...(values.small ? ['small: catalogs are too small for these figures to mean anything'] : []),
+    ...(busyShots() > 0 ? [`others were busy during ${busyShots()} shots`] : [])
+  ]
+}
+console.log(`What must hold\n\n${toText(limitsTable(report))}\n`)
+for (const note of [...report.notes, ...reports.flatMap(each => each.notes)]) console.log(`  ${note}`)
+console.log(`\n${machineLine(report.machine)}`)
+if (values.json) await writeFile(values.json, `${JSON.stringify(report, null, 2)}\n`)
+if (values.markdown) await writeIntoPage(values.markdown, report)
+
+async function runGroup(name: keyof typeof groups): Promise<GroupReport> {
+  const group = groups[name]
+  say(`${name}: ${group.about}`)
+  const scene = stage.scene()
+  await using _ = scene.stack
+  const cases = await group.open(scene)
+  const taken = await measure(cases.cases, rounds)
+  const report = reportOf(name, group, cases, taken)
+  const afterwards = (await cases.afterwards?.()) ?? []
+  return { ...report, notes: [...report.notes, ...afterwards] }
+}

@@ -1,77 +1,120 @@
-/** Load over HTTP, and what it costs in CPU time: the steadiest figure on a shared machine. */
-import { readdirSync, readFileSync } from 'node:fs'
-import autocannon from 'autocannon'
+/**
+ * Load over HTTP: callers that ask again as soon as they are answered, each on a connection of its own. Written for this, because the
+ * generator shares the machine's cores with what it measures: a general one takes more of them than a static route does.
+ */
+import { randomUUID } from 'node:crypto'
+import { connect } from 'node:net'
+import { openReplies, type Reply } from './replies.ts'
 
-export type Case = {
-  name: string
+/** A request: `{id}` is the next of `ids`, `{uuid}` another one each time, in path, headers and body. */
+export type Target = {
   url: string
-  method?: 'GET' | 'POST'
-  /** `{id}` in it is another id for each request, and so is the Idempotency-Key. */
-  body?: object
-  token?: string
-  connections?: number
-  /** Whose CPU time counts, with that of their children. */
-  pids: readonly number[]
-  /** The case that it is compared with, and the least that it must reach of it. */
-  against?: number
-  floor?: number
+  method?: string
+  headers?: Readonly<Record<string, string>>
+  body?: unknown
+  ids?: readonly string[]
 }
 
-export type Shot = { requests: number; seconds: number; p50: number; p99: number; failed: number }
+export type Load = {
+  connections: number
+  /** How long, or until each of `ids` was asked for once. */
+  seconds: number
+  once?: boolean
+  /** Gets the body of each reply that is not a failure. */
+  onBody?: (body: string) => void
+}
 
-let serial = 0
-const run = Date.now().toString(36)
+export type Shot = { requests: number; seconds: number; p50: number; p99: number; failed: number; firstFailure?: string }
 
-export async function shoot({ url, method = 'GET', body, token, connections = 32 }: Case, seconds: number): Promise<Shot> {
-  const { origin, pathname } = new URL(url)
-  const template = body && JSON.stringify(body)
-  const headers = { ...(token && { authorization: `Bearer ${token}` }), ...(template && { 'content-type': 'application/json' }) }
-  const request = {
-    method,
-    path: pathname,
-    headers,
-    ...(template && {
-      body: template,
-      setupRequest(request: autocannon.Request) {
-        const id = `${run}-${serial++}`
-        return { ...request, headers: { ...headers, 'idempotency-key': id }, body: template.replace('{id}', id) }
+const GIVE_UP_AFTER_MS = 30_000
+
+export async function load(target: Target, { connections, seconds, once = false, onBody }: Load): Promise<Shot> {
+  const { hostname, port } = new URL(target.url)
+  const requests = requestsOf(target, once)
+  const latencies: number[] = []
+  const failures: string[] = []
+  const started = performance.now()
+  const until = started + seconds * 1000
+  let lastAt = started
+
+  function answered(reply: Reply, sentAt: number): void {
+    const now = performance.now()
+    if (reply.status < 200 || reply.status > 299) return void failures.push(`${reply.status} ${reply.body.slice(0, 300)}`)
+    onBody?.(reply.body)
+    if (now > until) return
+    latencies.push(now - sentAt)
+    lastAt = now
+  }
+
+  const caller = () =>
+    new Promise<void>(resolve => {
+      const read = openReplies(status => onBody !== undefined || status > 299)
+      const socket = connect({ host: hostname, port: Number(port), noDelay: true })
+      let sentAt = 0
+      const ask = () => {
+        const request = performance.now() < until ? requests() : undefined
+        if (request === undefined) return void socket.end()
+        sentAt = performance.now()
+        socket.write(request)
       }
+      socket.on('connect', ask)
+      socket.on('data', chunk => {
+        const reply = read(chunk)
+        if (!reply) return
+        answered(reply, sentAt)
+        ask()
+      })
+      socket.setTimeout(GIVE_UP_AFTER_MS, () => socket.destroy(new Error('no answer')))
+      socket.on('error', error => failures.push(error.message))
+      socket.on('close', () => resolve())
     })
-  }
-  const result = await autocannon({ url: origin, connections, duration: seconds, requests: [request] })
-  const { p50, p99 } = result.latency
-  return { requests: result['2xx'], seconds: result.duration, p50, p99, failed: result.non2xx + result.errors }
-}
 
-const TICKS_PER_SECOND = 100
-
-/** User and system time of processes and of all that they have started. Linux only; 0 elsewhere. */
-export function cpuSecondsOf(pids: readonly number[]): number {
-  const parents = new Map<number, { parent: number; ticks: number }>()
-  try {
-    for (const entry of readdirSync('/proc')) {
-      if (!/^\d+$/.test(entry)) continue
-      const fields = statOf(entry)
-      if (fields) parents.set(Number(entry), { parent: Number(fields[1]), ticks: Number(fields[11]) + Number(fields[12]) })
-    }
-  } catch {
-    return 0
-  }
-  const within = (pid: number): boolean => pid > 1 && (pids.includes(pid) || within(parents.get(pid)?.parent ?? 0))
-  return [...parents].filter(([pid]) => within(pid)).reduce((sum, [, { ticks }]) => sum + ticks, 0) / TICKS_PER_SECOND
-}
-
-/** The fields after the command, which may itself contain spaces. */
-function statOf(pid: string): string[] | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  } catch {
-    return undefined
+  await Promise.all(Array.from({ length: connections }, caller))
+  latencies.sort((a, b) => a - b)
+  const quantile = (share: number) => latencies[Math.min(latencies.length - 1, Math.floor(share * latencies.length))] ?? Number.NaN
+  return {
+    requests: latencies.length,
+    seconds: once ? (lastAt - started) / 1000 : seconds,
+    p50: quantile(0.5),
+    p99: quantile(0.99),
+    failed: failures.length,
+    ...(failures[0] !== undefined && { firstFailure: failures[0] })
   }
 }
 
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)] ?? 0
+/** Gives the next request as it goes over the wire; nothing when each id had its turn and `once` is all. */
+function requestsOf({ url, method, headers = {}, body, ids = [] }: Target, once: boolean): () => string | Buffer | undefined {
+  const { host, pathname, search } = new URL(url)
+  const text = body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body)
+  const path =
+    decodeURI(pathname).replaceAll('%7B', '{').replaceAll('%7D', '}') + search.replaceAll('%7B', '{').replaceAll('%7D', '}')
+  const all = { host, ...(text !== undefined && { 'content-type': 'application/json' }), ...headers }
+  const fields = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`)
+  const head = `${method ?? (text === undefined ? 'GET' : 'POST')} ${path} HTTP/1.1\r\n${fields.join('')}`
+  const whole = (id: string) => {
+    const sent = text === undefined ? '' : fillText(id)
+    return `${fillHead(id)}${text === undefined ? '' : `content-length: ${Buffer.byteLength(sent)}\r\n`}\r\n${sent}`
+  }
+  const [fillHead, fillText] = [filling(head), filling(text ?? '')]
+  if (!PLACEHOLDERS.test(head + (text ?? ''))) {
+    const constant = Buffer.from(whole(''))
+    return () => constant
+  }
+  let serial = 0
+  return () => {
+    if (once && serial >= ids.length) return undefined
+    return whole(ids.length === 0 ? '' : ids[serial++ % ids.length]!)
+  }
+}
+
+const PLACEHOLDERS = /(\{id\}|\{uuid\})/
+
+function filling(template: string): (id: string) => string {
+  const parts = template.split(PLACEHOLDERS)
+  if (parts.length === 1) return () => template
+  return id => {
+    let filled = ''
+    for (const part of parts) filled += part === '{id}' ? id : part === '{uuid}' ? randomUUID() : part
+    return filled
+  }
 }

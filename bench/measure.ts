@@ -1,68 +1,47 @@
-/** Measures cases side by side: rounds in rotating order, so that what else the machine does meets them all; medians and ratios of rounds. */
-import { type Case, cpuSecondsOf, median, shoot } from './load.ts'
+/** Measures cases side by side: rounds in rotating order, so that what else the machine does meets them all. */
+import { waitForQuiet } from './machine.ts'
+import { say } from './progress.ts'
 
-export type Row = {
-  case: string
-  'per s': number
-  min: number
-  max: number
-  ratio?: number
-  floor?: number
-  'CPU ms': number
-  'PG CPU ms': number
-  'p50 ms': number
-  'p99 ms': number
-  failed: number
+/** What one shot of a case gave, by the names of the table's columns. */
+export type Sample = Readonly<Record<string, number>>
+
+export type Case = {
+  name: string
+  /** The case that its rate is compared with, in the same round. */
+  against?: string
+  /** Once, before the first round. */
+  warmUp?(): Promise<unknown>
+  shoot(): Promise<Sample>
 }
 
-export type Measuring = { rounds: number; seconds: number; postgresPid: number; afterEach?: () => Promise<void> }
+/** The samples of each case, one per round. */
+export type Taken = ReadonlyMap<string, readonly Sample[]>
 
-export async function measure(cases: readonly Case[], { rounds, seconds, postgresPid, afterEach }: Measuring): Promise<Row[]> {
-  for (const each of cases) await shoot(each, 2)
-  await afterEach?.()
-  const taken = cases.map(() => ({
-    rate: [] as number[],
-    cpu: [] as number[],
-    postgres: [] as number[],
-    p50: [] as number[],
-    p99: [] as number[],
-    failed: 0
-  }))
+export async function measure(cases: readonly Case[], rounds: number): Promise<Taken> {
+  const taken = new Map(cases.map(({ name }) => [name, [] as Sample[]]))
+  for (const each of cases) await each.warmUp?.()
   for (let round = 0; round < rounds; round++) {
     for (let turn = 0; turn < cases.length; turn++) {
-      const index = (turn + round) % cases.length
-      const each = cases[index]!
-      const figures = taken[index]!
-      const [cpu, postgres] = [cpuSecondsOf(each.pids), cpuSecondsOf([postgresPid])]
-      const result = await shoot(each, seconds)
-      const perRequest = (since: number, pids: readonly number[]) =>
-        (Math.max(0, cpuSecondsOf(pids) - since) * 1000) / result.requests
-      figures.cpu.push(perRequest(cpu, each.pids))
-      figures.postgres.push(perRequest(postgres, [postgresPid]))
-      figures.rate.push(result.requests / result.seconds)
-      figures.p50.push(result.p50)
-      figures.p99.push(result.p99)
-      figures.failed += result.failed
-      await afterEach?.()
-      console.log(`  round ${round + 1}/${rounds}  ${each.name}: ${Math.round(figures.rate.at(-1)!)}/s`)
+      const each = cases[(turn + round) % cases.length]!
+      await waitForQuiet()
+      const sample = await each.shoot()
+      taken.get(each.name)!.push(sample)
+      const figures = Object.entries(sample).filter(([, figure]) => figure !== 0)
+      say(`round ${round + 1}/${rounds}  ${each.name}: ${figures.map(([name, figure]) => `${short(figure)} ${name}`).join(', ')}`)
     }
   }
-  return cases.map(({ name, against, floor }, index) => {
-    const { rate, cpu, postgres, p50, p99, failed } = taken[index]!
-    return {
-      case: name,
-      'per s': Math.round(median(rate)),
-      min: Math.round(Math.min(...rate)),
-      max: Math.round(Math.max(...rate)),
-      ...(against !== undefined && {
-        ratio: Number(median(rate.map((each, round) => each / taken[against]!.rate[round]!)).toFixed(2))
-      }),
-      ...(floor !== undefined && { floor }),
-      'CPU ms': Number(median(cpu).toFixed(3)),
-      'PG CPU ms': Number(median(postgres).toFixed(3)),
-      'p50 ms': median(p50),
-      'p99 ms': median(p99),
-      failed
-    }
-  })
+  return taken
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
+}
+
+/** As many digits as are worth reading. */
+export function short(figure: number): string {
+  const size = Math.abs(figure)
+  if (figure === 0 || size >= 100) return Math.round(figure).toLocaleString('en-US')
+  return Number(figure.toPrecision(size >= 10 ? 3 : 2)).toString()
 }

@@ -6,11 +6,9 @@ import { faulty } from '#broker/faulty.ts'
 import { openBroker } from '#broker/open.ts'
 import { openAuthenticator } from '#platform/auth.ts'
 import type { Config } from '#platform/config.ts'
-import { startEmbeddedPostgres } from '#platform/embedded-postgres.ts'
 import type { Log } from '#platform/log.ts'
 import { type OpenService, openService, type Service, type Shared } from '#platform/service.ts'
 import { roles } from './roles.ts'
-import { startGateway } from './services/gateway/service.ts'
 
 export interface Ecosystem extends AsyncDisposable {
   /** The gateway, or the one service that runs here: `http://localhost:8080`. */
@@ -24,11 +22,7 @@ export async function startEcosystem(config: Config, roleNames: readonly string[
   await using stack = new AsyncDisposableStack()
   const port = config.PORT === 0 ? await freePort() : config.PORT
   const baseUrl = `http://localhost:${port}`
-  const databaseUrl =
-    config.DATABASE_URL ??
-    stack.use(
-      await startEmbeddedPostgres({ dataDir: join(config.DATA_DIR, 'postgres'), log: text => log.info({ unit: 'postgres' }, text) })
-    ).url
+  const databaseUrl = config.DATABASE_URL ?? stack.use(await startDatabase(config, log)).url
   const broker = stack.use(await openChosenBroker(config, databaseUrl, log))
   const urls = configuredUrls(config)
   const authenticator = openAuthenticator({
@@ -54,7 +48,10 @@ export async function startEcosystem(config: Config, roleNames: readonly string[
       if (started.url) urls[role.service.name] = `${started.url}/v1`
     }
   }
-  if (roleNames.includes('gateway')) stack.use(await startGateway({ config, log, baseUrl, urls, port }))
+  if (roleNames.includes('gateway')) {
+    const { startGateway } = await import('./services/gateway/service.ts')
+    stack.use(await startGateway({ config, log, baseUrl, urls, port }))
+  }
   const running = stack.move()
   return { url: baseUrl, urls, databaseUrl, [Symbol.asyncDispose]: () => running.disposeAsync() }
 }
@@ -72,6 +69,11 @@ function configuredUrls(config: Config): Record<string, string> {
     search: config.SEARCH_SERVICE_URL
   }
   return Object.fromEntries(Object.entries(urls).filter((entry): entry is [string, string] => entry[1] !== undefined))
+}
+
+async function startDatabase({ DATA_DIR }: Config, log: Log): Promise<AsyncDisposable & { url: string }> {
+  const { startEmbeddedPostgres } = await import('#platform/embedded-postgres.ts')
+  return startEmbeddedPostgres({ dataDir: join(DATA_DIR, 'postgres'), log: text => log.info({ unit: 'postgres' }, text) })
 }
 
 async function openChosenBroker(config: Config, databaseUrl: string, log: Log): Promise<Broker> {

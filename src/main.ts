@@ -1,11 +1,11 @@
-/** The program: picks roles, starts them, waits for a signal, stops them in reverse. */
+/** The program: picks roles, starts them, waits for a signal, stops them in reverse. What only some roles need is loaded with them. */
+import { flushCompileCache } from 'node:module'
 import { ConfigInvalid, readConfig } from '#platform/config.ts'
 import { openLog } from '#platform/log.ts'
 import { exitOnUnhandled, stopRequested } from '#platform/process.ts'
+import { collectGarbage } from './collect-garbage.ts'
 import { startEcosystem } from './ecosystem.ts'
 import { rolesOf, UnknownRole } from './roles.ts'
-import { loadSampleCatalog } from './sample-catalog.ts'
-import { welcome } from './welcome.ts'
 
 const EXIT_CONFIG = 78
 const EXIT_USAGE = 64
@@ -16,17 +16,19 @@ try {
   const log = openLog(config)
   exitOnUnhandled(log)
   const stop = stopRequested()
-  const started = performance.now()
   {
     await using ecosystem = await startEcosystem(config, names, log)
     if (config.NODE_ENV === 'development' && names.includes('gateway') && names.includes('user')) {
+      const [{ loadSampleCatalog }, { welcome }] = await Promise.all([import('./sample-catalog.ts'), import('./welcome.ts')])
       if (config.SAMPLE_CATALOG) await loadSampleCatalog(ecosystem.url, log)
       await welcome(ecosystem.url)
     }
-    log.info(
-      { unit: 'process', roles: names, url: ecosystem.url, urls: ecosystem.urls, ms: Math.round(performance.now() - started) },
-      'ready'
-    )
+    collectGarbage()
+    // Since the process began: loading comes before anything of ours runs.
+    const ms = Math.round(performance.now())
+    log.info({ unit: 'process', roles: names, url: ecosystem.url, urls: ecosystem.urls, ms }, 'ready')
+    // Kept for the next start even if this process is killed.
+    flushCompileCache()
     const signal = await stop
     log.info({ unit: 'process', signal }, 'stopping')
   }

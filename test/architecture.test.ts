@@ -89,6 +89,7 @@ const doors: Door[] = [
     files: ['src/platform/config.ts', 'src/platform/events.ts', 'src/platform/validation.ts']
   },
   { technology: 'the environment', uses: ['environment'], files: ['src/platform/config.ts'] },
+  { technology: 'CSV', packages: ['csv-parse'], files: ['src/platform/csv.ts'] },
   { technology: 'access tokens', packages: ['jose'], files: ['src/platform/auth.ts'] },
   { technology: 'the OAuth server', packages: ['oidc-provider'], files: ['src/platform/http-issuer.ts'] },
   { technology: 'caches', packages: ['lru-cache'], files: ['src/platform/auth.ts', 'src/platform/documents.ts'] },
@@ -106,6 +107,7 @@ const pure: Pure = {
     'product/catalog/price-ranges.ts',
     'product/catalog/product-announcements.ts',
     'product/catalog/product-change.ts',
+    'product/catalog/product-document.ts',
     'product/catalog/product.ts',
     'product/catalog/slug.ts',
     'product/catalog/variant.ts',
@@ -113,13 +115,16 @@ const pure: Pure = {
     'product/inventory/low-stock.ts',
     'product/inventory/reservation.ts',
     'product/inventory/stock.ts',
+    'product/imports/imported-product.ts',
+    'product/imports/known.ts',
+    'product/imports/plan-batch.ts',
     'product/pricing/price.ts',
     'search/matches.ts',
     'search/words.ts',
     'user/user.ts'
   ].map(file => `src/services/${file}`),
   // An event as a value, and the canonical text of a value.
-  values: { 'src/platform/outbox.ts': ['announcement'], 'src/platform/json.ts': ['canonical'] }
+  values: { 'src/platform/outbox.ts': ['announcement', 'EVENT_BYTES_MAX'], 'src/platform/json.ts': ['canonical'] }
 }
 
 /** Operations whose behaviour is not a function in a file of their name. */

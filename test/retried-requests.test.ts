@@ -40,13 +40,14 @@ function assertReplayed(again: Reply, first: Reply): void {
 describe('the same request again', () => {
   for (const [operationId, operation] of operations) {
     test(`changes nothing more and is answered the same: ${operationId}`, async () => {
-      const { params, body } = await validProductRequest(service, operationId)
+      const { params, body, mediaType } = await validProductRequest(service, operationId)
       const path = pathOf(operation, params)
-      const headers = { 'idempotency-key': randomUUID() }
+      const type = mediaType ? { 'content-type': mediaType } : {}
+      const headers = { 'idempotency-key': randomUUID(), ...type }
       const first = await ask(operation.method, path, body, headers)
       assert.ok(first.status === operation.reply.status || first.status === 409, JSON.stringify(first.body))
       await unchanged(service.database, async () => assertReplayed(await ask(operation.method, path, body, headers), first))
-      const quoted = { 'idempotency-key': `"${headers['idempotency-key']}"` }
+      const quoted = { ...headers, 'idempotency-key': `"${headers['idempotency-key']}"` }
       assertReplayed(await ask(operation.method, path, body, quoted), first)
     })
   }

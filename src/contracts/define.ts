@@ -20,9 +20,10 @@ export type Operation = {
   params?: TObject
   query?: TObject
   body?: TSchema
-  /** `application/merge-patch+json` is accepted beside `application/json` on PATCH. Other types are named here. */
-  consumes?: readonly string[]
-  reply: { status: 200 | 201 | 202 | 204; body?: TSchema; description: string }
+  /** Of a body that is read as it comes, instead of `body`: its media types, and the schema of one line where that is JSON. */
+  consumes?: Readonly<Record<string, TSchema | null>>
+  /** A reply that is sent as it is made has a media type of its own; `body` is then the schema of one line, where that is JSON. */
+  reply: { status: 200 | 201 | 202 | 204; body?: TSchema; mediaType?: string; description: string }
   /** Where a created resource can be read: a path with its properties, such as `/v1/products/{productId}`. */
   location?: string
   /** What it may refuse beyond what any operation may (see `commonProblems` in openapi-problems.ts). */

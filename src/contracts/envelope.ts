@@ -66,7 +66,7 @@ export function routingKey(event: Pick<EventContract, 'type' | 'version'>): stri
   return `${words[0]}.${words.slice(1).join('_')}.v${event.version}`
 }
 
-/** The subject that `sequence` counts within: `stock-level/0190…/0190…`. */
+/** The subject that `sequence` counts within: `stock-level/0190…/0190…`. What is null stands there as `*`: any. */
 export function subjectOf(event: EventContract, data: Record<string, unknown>): string {
-  return event.subject.replace(/\{(\w+)\}/g, (_, property: string) => String(data[property]))
+  return event.subject.replace(/\{(\w+)\}/g, (_, property: string) => String(data[property] ?? '*'))
 }

@@ -4,6 +4,7 @@ import type { Api, Operation } from './define.ts'
 import { type Json, type JsonObject, NamedSchemas, plainSchema } from './json-schema.ts'
 import { operationalPaths } from './openapi-operational.ts'
 import { header, honoursIfMatch, nameProblemSchemas, problemResponses, sharedProblemResponses } from './openapi-problems.ts'
+import { COMMAS } from './resources/primitives.ts'
 import { scopes } from './scopes.ts'
 
 /** The document of one service. */
@@ -81,6 +82,7 @@ function operationObject(operationId: string, operation: Operation, schemas: Nam
     ...(description ? { description } : {}),
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(operation.body ? { requestBody: requestBodyOf(operation, operation.body, schemas) } : {}),
+    ...(operation.consumes ? { requestBody: uploadOf(operation.consumes, schemas) } : {}),
     responses: { ...repliesOf(operation, schemas), ...problemResponses(operation) },
     security: scope === null ? [] : [{ bearer: [] }, { oauth2: [scope] }],
     'x-required-scope': scope
@@ -111,7 +113,7 @@ function valuesIn(where: 'path' | 'query', schema: TSchema | undefined, schemas:
     required?: string[]
     dependentRequired?: Record<string, string[]>
   }
-  return Object.entries(properties).map(([name, { description, ...value }]) => {
+  return Object.entries(properties).map(([name, { description, [COMMAS]: commas, ...value }]) => {
     const together = dependentRequired[name]?.map(other => `\`${other}\``).join(' and ')
     const words = [description, together && `Only together with ${together}`].filter(Boolean).join('. ')
     return {
@@ -119,6 +121,7 @@ function valuesIn(where: 'path' | 'query', schema: TSchema | undefined, schemas:
       in: where,
       ...(words ? { description: words } : {}),
       required: required.includes(name),
+      ...(commas ? { style: 'form', explode: false } : {}),
       schema: schemas.refer(value)
     }
   })
@@ -131,17 +134,30 @@ function requestBodyOf(operation: Operation, body: TSchema, schemas: NamedSchema
   const schema = schemas.refer(plain)
   return {
     required: plain.properties === undefined || plain.required !== undefined,
-    content: Object.fromEntries((operation.consumes ?? usual).map(type => [type, { schema }]))
+    content: Object.fromEntries(usual.map(type => [type, { schema }]))
   }
 }
 
+/** A body that is read as it comes: one value a line, or text that has no schema. */
+function uploadOf(consumes: NonNullable<Operation['consumes']>, schemas: NamedSchemas): JsonObject {
+  const content = Object.entries(consumes).map(([type, line]) => [type, { schema: linesOf(line, schemas) }])
+  return { required: true, content: Object.fromEntries(content) }
+}
+
+function linesOf(line: TSchema | null | undefined, schemas: NamedSchemas): JsonObject {
+  return line ? schemas.refer(plainSchema(line)) : { type: 'string' }
+}
+
 function repliesOf(operation: Operation, schemas: NamedSchemas): JsonObject {
-  const { status, body, description } = operation.reply
+  const { status, body, mediaType, description } = operation.reply
   const headers: JsonObject = { 'X-Request-Id': header('X-Request-Id') }
   if (operation.conditional && body) headers.ETag = header('ETag')
   if (operation.location) headers.Location = header('Location')
   if (operation.method !== 'GET') headers['Idempotency-Replayed'] = header('Idempotency-Replayed')
-  const content = body ? { content: { 'application/json': { schema: schemas.refer(plainSchema(body)) } } } : {}
+  const sent = mediaType
+    ? { [mediaType]: { schema: linesOf(body, schemas) } }
+    : body && { 'application/json': { schema: linesOf(body, schemas) } }
+  const content = sent ? { content: sent } : {}
   const replies: JsonObject = { [String(status)]: { description, headers, ...content } }
   if (operation.method === 'GET' && operation.conditional) {
     const unchanged = { 'X-Request-Id': header('X-Request-Id'), ETag: header('ETag') }

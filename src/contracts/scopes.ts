@@ -2,6 +2,7 @@
 export const scopes = {
   'catalog:read': 'Read products, variants, prices and categories, search them, and say that one was viewed',
   'catalog:write': 'Create, change, archive and delete products, variants and categories',
+  'imports:write': 'Bring catalogs in from files, and stop that',
   'prices:write': 'Change prices',
   'inventory:read': 'Read stock, availability, the ledger and reconciliation',
   'inventory:write': 'Adjust stock, set thresholds, manage locations',

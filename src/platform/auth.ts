@@ -1,5 +1,8 @@
 /** Who is calling: a JWT access token (RFC 9068) from the issuer, verified here and never taken from a gateway's header. */
-import { createRemoteJWKSet, errors, type JWTVerifyGetKey, jwtVerify } from 'jose'
+import type { JWTVerifyGetKey } from 'jose'
+import { JOSEError } from 'jose/errors'
+import { createRemoteJWKSet } from 'jose/jwks/remote'
+import { jwtVerify } from 'jose/jwt/verify'
 import { LRUCache } from 'lru-cache'
 import { Problem } from '#contracts/problems.ts'
 
@@ -76,7 +79,7 @@ const ofKeys = ['ERR_JOSE_GENERIC', 'ERR_JWKS_TIMEOUT', 'ERR_JWKS_INVALID']
 /** A token that is wrong is the caller's fault; keys that cannot be fetched are not. */
 function refusalOf(error: unknown): Problem {
   if (error instanceof Problem) return error
-  const wrongToken = error instanceof errors.JOSEError && !ofKeys.includes(error.code)
+  const wrongToken = error instanceof JOSEError && !ofKeys.includes(error.code)
   const refusal = wrongToken ? new Problem('unauthenticated') : new Problem('unavailable', "The issuer's keys cannot be fetched")
   refusal.cause = error
   return refusal

@@ -49,6 +49,7 @@ export const settings = Type.Object({
   ),
   EVENT_LOG_RETENTION_DAYS: count(30, 'How long published events can be read again'),
   IDEMPOTENCY_RETENTION_HOURS: count(48, 'How long an Idempotency-Key is remembered', 24),
+  IMPORT_RETENTION_DAYS: count(30, 'How long an import and its errors can be read after its end'),
   INBOX_RETENTION_DAYS: count(30, 'How long a consumed event is remembered, so that it is never applied twice'),
   CONSUMER_RETRY_DELAYS_MS: Type.String({
     default: '1000,5000,30000,120000,600000,1800000,3600000',
@@ -56,7 +57,14 @@ export const settings = Type.Object({
     description: 'How long a consumer waits before each further try of an event; after the last it is a dead letter'
   }),
   EXPIRY_INTERVAL_MS: count(1000, 'How often reservations past their deadline are swept'),
-  CACHE_BYTES_MAX: count(67_108_864, 'Memory for product documents, per process', 0),
+  PRICE_SCHEDULE_INTERVAL_MS: count(1000, 'How often prices that have begun or ended are told of'),
+  CACHE_BYTES_MAX: count(67_108_864, 'Memory for product documents and pages of them, per process', 0),
+  IMPORT_BYTES_MAX: Type.Integer({
+    minimum: 1,
+    maximum: Number.MAX_SAFE_INTEGER,
+    default: 4_294_967_296,
+    description: 'The largest file that an import takes'
+  }),
   REQUESTS_IN_FLIGHT_MAX: count(1000, 'Requests in flight per process; more are answered 503'),
   SHUTDOWN_TIMEOUT_MS: count(30_000, 'After SIGTERM, how long work in flight may take'),
   EVENT_FAULTS: optional(

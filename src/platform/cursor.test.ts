@@ -1,14 +1,21 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type Cursors, type Key, openCursors, page } from './cursor.ts'
+import { type Cursors, type Key, openCursors, type Place, page, pageOfTexts } from './cursor.ts'
 import type { Queryable } from './database.ts'
 
 const open = (secret: string): Promise<Cursors> =>
   openCursors({ query: async () => [{ value: Buffer.from(secret) }] } as unknown as Queryable)
 const cursors = await open('a secret of sixteen bytes or more')
 
-const keys: fc.Arbitrary<Key> = fc.array(fc.oneof(fc.string({ unit: 'grapheme' }), fc.integer()), { minLength: 1, maxLength: 3 })
+/** The name under which a listing without filters seals. */
+const listing = (name: string) => `${name} ${createHash('sha256').update('{}').digest('base64url')}`
+
+const keys: fc.Arbitrary<Key> = fc.array(fc.oneof(fc.string({ unit: 'grapheme' }), fc.integer(), fc.constant(null)), {
+  minLength: 1,
+  maxLength: 3
+})
 
 test('a cursor is opened by the listing that gave it, and fits into an address', () => {
   fc.assert(
@@ -103,4 +110,32 @@ test('pages follow one another to the end, whatever their sizes; each page belon
   await assert.rejects(list({ limit: 2, colour: 'blue', cursor: nextCursor! }), { code: 'invalid-cursor' })
   await assert.rejects(list({ limit: 2, cursor: nextCursor! }), { code: 'invalid-cursor' })
   await assert.rejects(list({ limit: 2, colour: 'red', cursor: nextCursor! }, 'others'), { code: 'invalid-cursor' })
+})
+
+test('a page of texts is put together as it is sent', async () => {
+  const letters: Place[] = ['"a"', '"b"', '"c"'].map((text, index) => ({ key: [text, index], text }))
+  const list = (query: { limit?: number; cursor?: string }) =>
+    pageOfTexts(cursors, 'letters', query, async (after, limit) => letters.slice(after ? Number(after[1]) + 1 : 0).slice(0, limit))
+  const first = JSON.parse(await list({ limit: 2 }))
+  assert.deepEqual(first.data, ['a', 'b'])
+  assert.equal(await list({ limit: 2, cursor: first.nextCursor }), '{"data":["c"],"nextCursor":null}')
+  assert.equal(await pageOfTexts(cursors, 'nothing', {}, async () => []), '{"data":[],"nextCursor":null}')
+})
+
+test('a page of texts may end before it is full, with a cursor to go on from where it ended', async () => {
+  const looked: (Key | null)[] = []
+  const list = (places: Place[], cursor?: string) =>
+    pageOfTexts(cursors, 'sparse', { limit: 2, ...(cursor && { cursor }) }, async after => {
+      looked.push(after)
+      return places
+    }).then(text => JSON.parse(text))
+  const end: Place = { key: [null, 7], text: null }
+  const a: Place = { key: [1], text: '1' }
+  assert.deepEqual(await list([end]), { data: [], nextCursor: cursors.seal(listing('sparse'), [null, 7]) })
+  const page = await list([a, end])
+  assert.deepEqual(page.data, [1])
+  await list([], page.nextCursor)
+  assert.deepEqual(looked.at(-1), [null, 7])
+  // Enough was found: the page goes on behind what it shows, wherever else was looked.
+  assert.deepEqual((await list([a, a, a, end])).nextCursor, cursors.seal(listing('sparse'), [1]))
 })

@@ -4,7 +4,7 @@ import { Problem } from '#contracts/problems.ts'
 import type { Queryable } from './database.ts'
 import { canonical } from './json.ts'
 
-export type Key = readonly (string | number)[]
+export type Key = readonly (string | number | null)[]
 
 export interface Cursors {
   seal(listing: string, key: Key): string
@@ -47,9 +47,32 @@ export async function page<Item>(
   fetch: (after: Key | null, limit: number) => Promise<Item[]>,
   keyOf: (item: Item) => Key
 ): Promise<{ data: Item[]; nextCursor: string | null }> {
-  const { limit = 20, cursor, ...filters } = query
-  const listing = `${name} ${createHash('sha256').update(canonical(filters)).digest('base64url')}`
-  const rows = await fetch(cursor === undefined ? null : cursors.open(listing, cursor), limit + 1)
+  const { listing, after, limit } = opened(cursors, name, query)
+  const rows = await fetch(after, limit + 1)
   const data = rows.slice(0, limit)
   return { data, nextCursor: rows.length > limit ? cursors.seal(listing, keyOf(data.at(-1)!)) : null }
+}
+
+/** A place in a listing: an item as JSON text, or, as the last that is found, null: nothing up to there, and maybe something behind it. */
+export type Place = { key: Key; text: string | null }
+
+/** The same as the text that is sent, of items that are texts already. */
+export async function pageOfTexts(
+  cursors: Cursors,
+  name: string,
+  query: Query,
+  fetch: (after: Key | null, limit: number) => Promise<Place[]>
+): Promise<string> {
+  const { listing, after, limit } = opened(cursors, name, query)
+  const places = await fetch(after, limit + 1)
+  const items = places.filter(({ text }) => text !== null)
+  const more = items.length > limit ? items[limit - 1] : places.length > items.length ? places.at(-1) : undefined
+  const nextCursor = more ? `"${cursors.seal(listing, more.key)}"` : 'null'
+  const texts = items.slice(0, limit).map(({ text }) => text)
+  return `{"data":[${texts.join(',')}],"nextCursor":${nextCursor}}`
+}
+
+function opened(cursors: Cursors, name: string, { limit = 20, cursor, ...filters }: Query) {
+  const listing = `${name} ${createHash('sha256').update(canonical(filters)).digest('base64url')}`
+  return { listing, after: cursor === undefined ? null : cursors.open(listing, cursor), limit }
 }

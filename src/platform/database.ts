@@ -48,6 +48,11 @@ export interface Session extends Queryable, Transacting, AsyncDisposable {
 
 export interface Database extends Queryable, Transacting, AsyncDisposable {
   readonly schema: string
+  /**
+   * Like `query`, for statements that are put together from parts: each is planned for its values and no connection keeps it. What is kept
+   * is kept for ever, and its plan serves rare values and common ones alike.
+   */
+  queryAfresh<R extends Row = Row>(sql: string, values: readonly unknown[]): Promise<R[]>
   connect(purpose: string): Promise<Session>
 }
 
@@ -64,6 +69,8 @@ const types = {
 
 /** Milliseconds. A statement or lock that takes longer is answered 503. */
 const guards = '-c statement_timeout=10000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=20000'
+/** A request is over before workers have started or code is compiled for it. */
+const planning = '-c max_parallel_workers_per_gather=0 -c jit=off'
 /** The server notices a dead client within seconds, and frees its locks; also when it has sent it something meanwhile. */
 const keepalives = '-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3 -c tcp_user_timeout=15000'
 
@@ -72,7 +79,7 @@ export function openDatabase(options: { url: string; schema: string; poolSize: n
   const settings = (purpose: string) => ({
     connectionString: options.url,
     application_name: `${schema}.${purpose}`,
-    options: `-c search_path=${schema} ${guards} ${keepalives}`,
+    options: `-c search_path=${schema} ${guards} ${planning} ${keepalives}`,
     connectionTimeoutMillis: 5000,
     // Longer than the server takes to give up: only a server that has fallen silent takes longer.
     query_timeout: 12_000,
@@ -94,6 +101,7 @@ export function openDatabase(options: { url: string; schema: string; poolSize: n
   return {
     schema,
     query: (sql, values) => retried(() => withClient(client => run(client, sql, values))),
+    queryAfresh: (sql, values) => retried(() => withClient(client => runAfresh(client, sql, values))),
     transact: (work, context) => retried(() => withClient(client => transacted(client, work, origin, context?.traceparent))),
     connect: purpose => connectSession(settings(purpose), origin),
     [Symbol.asyncDispose]: () => pool.end()
@@ -136,6 +144,12 @@ async function run<R extends Row>(client: pg.ClientBase, text: string, values: r
   }
   gather(client)
   const { rows } = await execute<R>(client, { name, text, values: values as unknown[] })
+  return rows
+}
+
+async function runAfresh<R extends Row>(client: pg.ClientBase, text: string, values: readonly unknown[]): Promise<R[]> {
+  gather(client)
+  const { rows } = await execute<R>(client, { text, values: values as unknown[] })
   return rows
 }
 

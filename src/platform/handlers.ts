@@ -27,11 +27,28 @@ export type Reading = { database: Database; cursors: Cursors; consumers: readonl
 /** A resource stored as the text that is served. */
 export type StoredDocument = { id: string; version: number; text: string }
 
+/** A body that is read as it comes, however large it is. Reading throws when the client goes away, falls silent or sends too much. */
+export type Upload = { mediaType: string; chunks: AsyncIterable<Buffer> }
+
+/** What became of an upload: either its end is committed, or nothing of it is to stay. */
+export type Uploaded<Out> = {
+  /** Ends it in the transaction that also holds the idempotency record. Runs again should the transaction have to. */
+  commit(tx: Transaction): Promise<Out>
+  /** The request was a repetition, or was refused: drops what was kept while it came. */
+  discard(): Promise<void>
+}
+
+/** An answer that is sent as it is made. What `chunks` holds is let go of by its `return`, also when the client goes away. */
+export type Download = { filename?: string; headers?: Record<string, string>; chunks: AsyncIterable<string> }
+
 export type Handler<Op extends Operation = Operation> =
   | { kind: 'read'; run(reading: Reading, input: Input<Op>): Promise<Output<Op>> }
   | { kind: 'write'; run(tx: Transaction, input: Input<Op>): Promise<Output<Op>> }
   | { kind: 'batch'; run(tx: Transaction, inputs: readonly Input<Op>[]): Promise<readonly (Output<Op> | Problem)[]> }
   | { kind: 'document'; load(database: Queryable, ids: readonly string[]): Promise<StoredDocument[]> }
+  | { kind: 'listing'; run(reading: Reading, input: Input<Op>): Promise<string> }
+  | { kind: 'upload'; run(reading: Reading, input: Input<Op>, upload: Upload): Promise<Uploaded<Output<Op>>> }
+  | { kind: 'download'; run(reading: Reading, input: Input<Op>): Promise<Download> }
 
 /** One handler per operation of the API: a missing one is a compile error. */
 export type Handlers<A extends Api> = { [Name in keyof A['operations']]: Handler<A['operations'][Name]> }
@@ -54,4 +71,19 @@ export function batch<In, Out>(run: (tx: Transaction, inputs: readonly In[]) => 
 /** Serves stored documents by id, from the cache or from one read that all waiting requests share: see documents.ts. */
 export function document(load: (database: Queryable, ids: readonly string[]) => Promise<StoredDocument[]>) {
   return { kind: 'document' as const, load }
+}
+
+/** Answers with a text made of stored documents. The same question within a second gets the same text, unless something changed. */
+export function listing<In>(run: (reading: Reading, input: In) => Promise<string>) {
+  return { kind: 'listing' as const, run }
+}
+
+/** Takes a body of one of the media types that the operation `consumes`, as it comes. */
+export function upload<In, Out>(run: (reading: Reading, input: In, upload: Upload) => Promise<Uploaded<Out>>) {
+  return { kind: 'upload' as const, run }
+}
+
+/** Sends text of the media type that the operation's reply names, as it is made. */
+export function download<In>(run: (reading: Reading, input: In) => Promise<Download>) {
+  return { kind: 'download' as const, run }
 }

@@ -7,7 +7,10 @@ import { isAway, type Transaction } from './database.ts'
 import type { CachedDocument, Documents } from './documents.ts'
 import { etagOf, noneMatch, readIfMatch } from './etag.ts'
 import type { Handler, Input, Reading } from './handlers.ts'
+import { answerDownload } from './http-downloads.ts'
+import { answerListing } from './http-listings.ts'
 import { problemHeaders, toProblemJson } from './http-problems.ts'
+import { answerUpload } from './http-uploads.ts'
 import {
   claimKeys,
   fingerprintOf,
@@ -16,12 +19,15 @@ import {
   type StoredReply,
   storeReplies
 } from './idempotency.ts'
+import type { Listings } from './listings.ts'
 import { traceIdOf } from './trace.ts'
 
 export type Edge = Reading & {
   handlers: Record<string, Handler>
   /** Opens the cache of stored documents for a handler of that kind. */
   documents(handler: Extract<Handler, { kind: 'document' }>): Documents
+  listings: Listings
+  uploadBytesMax: number
   baseUrl: string
 }
 
@@ -39,6 +45,12 @@ export function answerer(edge: Edge, operationId: string, operation: Operation):
       }
     case 'document':
       return documentAnswer(edge.documents(handler))
+    case 'listing':
+      return answerListing(edge, handler)
+    case 'upload':
+      return answerUpload(edge, operation, handler)
+    case 'download':
+      return answerDownload(edge, operation, handler)
     case 'write':
       return async (request, reply, body) => {
         const attempt = attemptOf(operation, request, body)
@@ -63,7 +75,7 @@ export function answerer(edge: Edge, operationId: string, operation: Operation):
   }
 }
 
-function inputOf(request: FastifyRequest, body: unknown): Input<Operation> {
+export function inputOf(request: FastifyRequest, body: unknown): Input<Operation> {
   return {
     params: request.params as never,
     query: request.query as never,
@@ -74,7 +86,7 @@ function inputOf(request: FastifyRequest, body: unknown): Input<Operation> {
   }
 }
 
-type Reply = StoredReply & { replayed?: boolean }
+export type Reply = StoredReply & { replayed?: boolean }
 
 function replyOf(operation: Operation, result: unknown): Reply {
   const { status } = operation.reply
@@ -86,7 +98,7 @@ function replyOf(operation: Operation, result: unknown): Reply {
   return { status, headers, body: JSON.stringify(result) }
 }
 
-function send(request: FastifyRequest, reply: FastifyReply, { status, headers, body, replayed }: Reply): FastifyReply {
+export function send(request: FastifyRequest, reply: FastifyReply, { status, headers, body, replayed }: Reply): FastifyReply {
   reply.code(status)
   for (const [name, value] of Object.entries(headers)) reply.header(name, value)
   if (replayed) reply.header('idempotency-replayed', 'true')
@@ -117,12 +129,12 @@ function sendDocument(request: FastifyRequest, reply: FastifyReply, document: Ca
   return reply.header('content-type', JSON_TYPE).send(document.body)
 }
 
-const JSON_TYPE = 'application/json; charset=utf-8'
+export const JSON_TYPE = 'application/json; charset=utf-8'
 
 /** A request to write: what the behaviour gets, and the key under which its reply is kept. */
-type Attempt = { input: Input<Operation>; idempotent: IdempotentRequest | undefined; instance: string }
+export type Attempt = { input: Input<Operation>; idempotent: IdempotentRequest | undefined; instance: string }
 
-function attemptOf(operation: Operation, request: FastifyRequest, body: unknown): Attempt {
+export function attemptOf(operation: Operation, request: FastifyRequest, body: unknown): Attempt {
   const key = readIdempotencyKey(request.headers['idempotency-key'])
   if (key === undefined && operation.idempotency === 'required') throw new Problem('idempotency-key-required')
   const idempotent = key && {
@@ -133,7 +145,7 @@ function attemptOf(operation: Operation, request: FastifyRequest, body: unknown)
   return { input: inputOf(request, body), idempotent: idempotent || undefined, instance: request.url.split('?')[0]! }
 }
 
-async function writeOnce(
+export async function writeOnce(
   tx: Transaction,
   edge: Edge,
   operation: Operation,

@@ -1,5 +1,6 @@
 /** Calls to an API over HTTP, and the only door to the HTTP client library: keep-alive, deadline, retries that are safe. */
 import { randomUUID } from 'node:crypto'
+import { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Pool } from 'undici'
 
@@ -10,6 +11,13 @@ export type CallOptions = { body?: unknown; headers?: Record<string, string>; id
 export interface HttpClient extends AsyncDisposable {
   /** Sends one request, retried while the service is away or overloaded; a POST carries an Idempotency-Key, so that this is safe. */
   call<Body>(method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, options?: CallOptions): Promise<HttpReply<Body>>
+  /** Sends a file as it is read. Once: what was read cannot be sent again. */
+  upload<Body>(
+    path: string,
+    file: { mediaType: string; chunks: AsyncIterable<Uint8Array>; bytes?: number }
+  ): Promise<HttpReply<Body>>
+  /** Gets an answer as it comes. A status of 400 or more has its problem as the body. */
+  download(path: string): Promise<HttpReply<AsyncIterable<Uint8Array>>>
 }
 
 export type Credentials = { tokenUrl: string; clientId: string; clientSecret: string }
@@ -67,6 +75,30 @@ export function openHttpClient(options: {
         }
         await delay(Math.random() * Math.min(2000, 50 * 2 ** attempt))
       }
+    },
+    async upload<Body>(
+      path: string,
+      { mediaType, chunks, bytes }: { mediaType: string; chunks: AsyncIterable<Uint8Array>; bytes?: number }
+    ) {
+      const reply = await pool.request({
+        method: 'POST',
+        path,
+        headers: {
+          ...(await authorization()),
+          'content-type': mediaType,
+          'idempotency-key': randomUUID(),
+          ...(bytes === undefined ? {} : { 'content-length': String(bytes) })
+        },
+        body: Readable.from(chunks, { objectMode: false }),
+        // What is sent says when it will have arrived; an answer may take as long after that.
+        headersTimeout: 0
+      })
+      const text = await reply.body.text()
+      return { status: reply.statusCode, headers: reply.headers, body: (text === '' ? undefined : JSON.parse(text)) as Body }
+    },
+    async download(path) {
+      const reply = await pool.request({ method: 'GET', path, headers: await authorization() })
+      return { status: reply.statusCode, headers: reply.headers, body: reply.body }
     },
     [Symbol.asyncDispose]: () => pool.close()
   }

@@ -10,11 +10,10 @@ import { openApi } from '#contracts/openapi.ts'
 import { Problem, type ProblemCode, problems } from '#contracts/problems.ts'
 
 export function addContracts(app: FastifyInstance, api: Api, baseUrl: string): void {
-  const document = openApi(api)
-  addDocument(app, document)
+  addDocument(app, () => openApi(api))
   if (api.service !== 'product') return
-  const asyncDocument = JSON.stringify(asyncApi())
-  app.get('/asyncapi.json', async (_request, reply) => reply.type('application/json').send(asyncDocument))
+  const asyncDocument = once(() => JSON.stringify(asyncApi()))
+  app.get('/asyncapi.json', async (_request, reply) => reply.type('application/json').send(asyncDocument()))
   app.get('/problems/:code', async request => problemType((request.params as { code: string }).code, baseUrl))
   app.get('/schemas/events/:type/:version', async request => {
     const { type, version } = request.params as { type: string; version: string }
@@ -24,12 +23,30 @@ export function addContracts(app: FastifyInstance, api: Api, baseUrl: string): v
   })
 }
 
-/** Serves an OpenAPI document at /openapi.json, and as a page at /docs that needs nothing from elsewhere. */
-export function addDocument(app: FastifyInstance, document: object): void {
-  const text = JSON.stringify(document)
-  app.get('/openapi.json', async (_request, reply) => reply.type('application/json').send(text))
-  app.register(swagger, { mode: 'static', specification: { document: document as never } })
-  app.register(swaggerUi, { routePrefix: '/docs', uiConfig: { docExpansion: 'none' }, staticCSP: true })
+/**
+ * Serves an OpenAPI document at /openapi.json, and as a page at /docs that needs nothing from elsewhere. It is made when somebody asks
+ * for it first: most processes are never asked.
+ */
+export function addDocument(app: FastifyInstance, document: () => object): void {
+  const made = once(document)
+  const text = once(() => JSON.stringify(made()))
+  app.get('/openapi.json', async (_request, reply) => reply.type('application/json').send(text()))
+  app.register(swagger, { mode: 'static', specification: { document: {} as never } })
+  app.register(swaggerUi, {
+    routePrefix: '/docs',
+    uiConfig: { docExpansion: 'none' },
+    staticCSP: true,
+    transformSpecification: () => made(),
+    transformSpecificationClone: false
+  })
+}
+
+function once<Value>(make: () => Value): () => Value {
+  let made: { value: Value } | undefined
+  return () => {
+    made ??= { value: make() }
+    return made.value
+  }
 }
 
 function problemType(code: string, baseUrl: string): object {

@@ -7,6 +7,7 @@ import httpProxy, { type FastifyHttpProxyOptions } from '@fastify/http-proxy'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Problem } from '#contracts/problems.ts'
 import type { Refuse } from './http.ts'
+import { keepBodyComing } from './http-bodies.ts'
 import { requestIdOf } from './http-follow.ts'
 import type { Log } from './log.ts'
 
@@ -17,18 +18,21 @@ export type Upstream = {
   url: string
   /** The first segments below /v1 that are its own: `products`. */
   resources: readonly string[]
+  /** Those of them that take bodies as they come: however long the sending takes, it is not the service that is slow. */
+  streamed: readonly string[]
   /** First segments outside /v1: `oauth`. */
   beside: readonly string[]
 }
 
 const VERSION_PREFIX = '/v1'
 const CONNECT_TIMEOUT_MS = 2_000
+const UPLOAD_MS_MAX = 3_600_000
 /** Every service bounds these, and so does the gateway: they are taken in before a service is troubled. Anything else streams. */
 const JSON_TYPES = ['application/json', 'application/merge-patch+json']
 
 export function addUpstream(
   app: FastifyInstance,
-  { service, url, resources, beside }: Upstream,
+  { service, url, resources, streamed, beside }: Upstream,
   { timeoutMs, refuse, log }: { timeoutMs: number; refuse: Refuse; log: Log }
 ): void {
   const away = (reply: FastifyReply, { error }: { error: Error }) => {
@@ -44,7 +48,7 @@ export function addUpstream(
       new Problem('unavailable', `The ${service} service cannot answer now`, { retryAfterSeconds: 1 })
     )
   }
-  const forward = (prefix: string, segments: readonly string[], rewritePrefix: string) => {
+  const forward = (prefix: string, segments: readonly string[], rewritePrefix: string, headersTimeout = timeoutMs) => {
     if (segments.length === 0) return
     app.register(httpProxy, {
       prefix,
@@ -56,7 +60,7 @@ export function addUpstream(
       config: { operationId: service },
       disableRequestLogging: true,
       // Unbounded, since a request whose client has gone holds its connection until the service answers; inFlightMax bounds the rest.
-      undici: { connections: null, headersTimeout: timeoutMs, connectTimeout: CONNECT_TIMEOUT_MS },
+      undici: { connections: null, headersTimeout, connectTimeout: CONNECT_TIMEOUT_MS },
       replyOptions: {
         rewriteRequestHeaders,
         rewriteHeaders,
@@ -66,7 +70,9 @@ export function addUpstream(
       }
     })
   }
-  forward(VERSION_PREFIX, resources, new URL(url).pathname)
+  const whole = resources.filter(segment => !streamed.includes(segment))
+  forward(VERSION_PREFIX, whole, new URL(url).pathname)
+  forward(VERSION_PREFIX, streamed, new URL(url).pathname, UPLOAD_MS_MAX)
   forward('', beside, rootPathOf(url))
 }
 
@@ -93,7 +99,10 @@ function without<Headers extends object>(names: readonly string[], headers: Head
 export function passBodies(app: FastifyInstance): void {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser(JSON_TYPES, { parseAs: 'buffer' }, (_request, body, done) => done(null, Readable.from([body])))
-  app.addContentTypeParser('*', (_request, payload, done) => done(null, detached(payload)))
+  app.addContentTypeParser('*', (request, payload, done) => {
+    keepBodyComing(request.raw)
+    done(null, detached(payload))
+  })
 }
 
 /** The body as a stream of its own: a service that stops reading it must not break the connection on which its answer goes back. */

@@ -12,7 +12,7 @@ import type { Log } from './log.ts'
 export type GatewayOptions = Listening & {
   upstreams: readonly Upstream[]
   /** The OpenAPI document of all of them. */
-  document: object
+  document: () => object
   log: Log
   /** Where people reach it; problem types are there. */
   baseUrl: string

@@ -21,13 +21,18 @@ export function checkPathOf(schema: TSchema): Check {
 /** Charsets other than UTF-8 and merge patches where nothing is patched are media types that this does not read. */
 export function readBody(request: FastifyRequest, body: Buffer): unknown {
   const type = request.headers['content-type'] ?? ''
-  const charset = /;\s*charset="?([^";\s]+)/i.exec(type)?.[1]
-  if (charset && !/^utf-?8$/i.test(charset)) throw new Problem('unsupported-media-type', 'Only UTF-8 is read')
+  checkReadable(request)
   if (/^application\/merge-patch\+json/i.test(type) && request.method !== 'PATCH') throw new Problem('unsupported-media-type')
-  const { 'content-encoding': encoding = 'identity', 'transfer-encoding': transfer = 'chunked' } = request.headers
+  return body.length === 0 ? undefined : parseJson(body)
+}
+
+/** Throws `unsupported-media-type` for what is not plain UTF-8. */
+export function checkReadable({ headers }: FastifyRequest): void {
+  const charset = /;\s*charset="?([^";\s]+)/i.exec(headers['content-type'] ?? '')?.[1]
+  if (charset && !/^utf-?8$/i.test(charset)) throw new Problem('unsupported-media-type', 'Only UTF-8 is read')
+  const { 'content-encoding': encoding = 'identity', 'transfer-encoding': transfer = 'chunked' } = headers
   if (encoding.toLowerCase() !== 'identity' || transfer.toLowerCase() !== 'chunked')
     throw new Problem('unsupported-media-type', 'Only bodies that are not compressed are read')
-  return body.length === 0 ? undefined : parseJson(body)
 }
 
 /** An empty object says as little as no body: some clients send one with every POST. */
@@ -48,13 +53,14 @@ export function refuseAnyQuery(query: unknown): void {
   throw new Problem('invalid-request', 'This operation takes no query parameters', { errors })
 }
 
-/** Everything we answer is JSON; an Accept header that is not understood is taken as any. */
-export function refuseUnacceptable(accept: string | undefined): void {
-  if (accept === undefined || ((accept.includes('*/*') || accept.includes('json')) && !accept.includes('q=0'))) return
+/** What we answer is JSON unless the operation says otherwise; an Accept header that is not understood is taken as any. */
+export function refuseUnacceptable(accept: string | undefined, mediaType = 'application/json'): void {
+  if (accept === undefined || ((accept.includes('*/*') || accept.includes(mediaType)) && !accept.includes('q=0'))) return
   const ranges = accept.split(',').map(range => /^\s*([\w.+*-]+\/[\w.+*-]+)\s*(;.*)?$/.exec(range))
-  const takesJson = (range: RegExpExecArray) =>
-    /^(\*\/\*|application\/(\*|json|problem\+json))$/i.test(range[1]!) && !/;\s*q=0(\.0*)?\s*(;|$)/i.test(range[2] ?? '')
-  if (ranges.every(range => range !== null) && !ranges.some(takesJson)) {
-    throw new Problem('not-acceptable', `This answers application/json or ${PROBLEM_TYPE}`)
+  const answered = ['*/*', `${mediaType.split('/')[0]}/*`, mediaType, PROBLEM_TYPE]
+  const takesIt = (range: RegExpExecArray) =>
+    answered.includes(range[1]!.toLowerCase()) && !/;\s*q=0(\.0*)?\s*(;|$)/i.test(range[2] ?? '')
+  if (ranges.every(range => range !== null) && !ranges.some(takesIt)) {
+    throw new Problem('not-acceptable', `This answers ${mediaType} or ${PROBLEM_TYPE}`)
   }
 }

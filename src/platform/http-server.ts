@@ -3,6 +3,7 @@ import { createServer, type IncomingHttpHeaders, type RequestListener, type Serv
 import type { AddressInfo, Socket } from 'node:net'
 import type { FastifyHttpOptions, FastifyInstance, RawServerDefault } from 'fastify'
 import { Problem } from '#contracts/problems.ts'
+import { limitBody } from './http-bodies.ts'
 import { ofParser, problemHeaders, problemOf, rawProblem, toProblemJson } from './http-problems.ts'
 import { continueTrace, traceIdOf } from './trace.ts'
 
@@ -33,8 +34,9 @@ export function frameworkOptions(baseUrl: string): FastifyHttpOptions<RawServerD
 
 /** Node's own answers to what it refuses have no body: ours say what is wrong. */
 function openServer(handle: RequestListener, baseUrl: string): Server {
-  const limits = { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: 10_000, requestTimeout: 30_000, keepAliveTimeout: 75_000 }
+  const limits = { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: 10_000, requestTimeout: 0, keepAliveTimeout: 75_000 }
   const server = createServer({ ...limits, requireHostHeader: false }, (request, response) => {
+    limitBody(request, () => refuseLate(request.socket, baseUrl))
     if (request.headers.host !== undefined || request.httpVersion === '1.0') return handle(request, response)
     const problem = new Problem('malformed-http', 'The request names no Host')
     const body = JSON.stringify(toProblemJson(problem, { baseUrl, ...contextOf(request) }))
@@ -57,6 +59,12 @@ function contextOf({ headers, url }: { headers: IncomingHttpHeaders; url?: strin
 
 /** Node says nowhere else which reply a connection is busy with. */
 type BusySocket = Socket & { _httpMessage?: ServerResponse | null }
+
+/** Nothing more is read from a client whose body does not come. */
+function refuseLate(socket: Socket, baseUrl: string): void {
+  refuseOnSocket(socket, new Problem('request-timeout'), baseUrl)
+  setTimeout(() => socket.destroy(), 1000).unref()
+}
 
 const refusedLater = new WeakSet<Socket>()
 

@@ -9,7 +9,7 @@ import type { Actor, Authenticator } from './auth.ts'
 import { type Answer, answerer, type Edge } from './http-answers.ts'
 import { followRequests } from './http-follow.ts'
 import { problemHeaders, problemOf, toProblemJson } from './http-problems.ts'
-import { checkPathOf, readBody, refuseAnyBody, refuseAnyQuery, refuseUnacceptable } from './http-requests.ts'
+import { checkPathOf, checkReadable, readBody, refuseAnyBody, refuseAnyQuery, refuseUnacceptable } from './http-requests.ts'
 import { frameworkOptions, type HttpServer, type Listening, listen } from './http-server.ts'
 import type { Log } from './log.ts'
 import { traceIdOf } from './trace.ts'
@@ -23,6 +23,8 @@ declare module 'fastify' {
   }
   interface FastifyContextConfig {
     operationId?: string
+    /** What an upload may be, as Accept-Post says it. */
+    postTypes?: string
   }
 }
 
@@ -61,7 +63,14 @@ export async function serve(options: HttpOptions): Promise<HttpServer> {
   followRequests(app, { service: api.service, log, inFlightMax: options.inFlightMax, sheds, forwards: false })
 
   for (const [operationId, operation] of Object.entries(api.operations)) {
-    addRoute(app, operationId, operation, answerer(options.edge, operationId, operation), authenticator)
+    const answer = answerer(options.edge, operationId, operation)
+    const { consumes } = operation
+    if (!consumes) addRoute(app, operationId, operation, answer, authenticator)
+    else
+      app.register(async scope => {
+        takeAsItComes(scope, Object.keys(consumes))
+        addRoute(scope, operationId, operation, answer, authenticator)
+      })
   }
   options.extend?.(app)
   return listen(app, options)
@@ -79,10 +88,11 @@ function addRoute(
   const check = operation.body && checkBody(operation.body)
   const bodyIsOptional = operation.body && 'properties' in operation.body && !(operation.body as { required?: unknown }).required
 
+  const takesAnything = operation.consumes !== undefined
   app.route({
     method: operation.method,
     url: operation.path.replaceAll(/\{(\w+)\}/g, ':$1'),
-    config: { operationId },
+    config: { operationId, ...(operation.consumes && { postTypes: Object.keys(operation.consumes).join(', ') }) },
     exposeHeadRoute: operation.method === 'GET',
     onRequest(request, _reply, done) {
       // Before the body is read: nobody without a token makes us parse anything.
@@ -97,13 +107,26 @@ function addRoute(
     },
     // Not async: what is at hand is sent in this turn of the event loop.
     handler(request, reply) {
-      refuseUnacceptable(request.headers.accept)
+      refuseUnacceptable(request.headers.accept, operation.reply.mediaType)
       checkPath?.(request.params)
       checkQuery(request.query)
       const body = bodyIsOptional && request.body === undefined ? {} : request.body
       if (check) check(body)
-      else refuseAnyBody(body)
+      else if (!takesAnything) refuseAnyBody(body)
       return answer(request, reply, body)
+    }
+  })
+}
+
+/** Hands bodies of these media types on as streams, and refuses any other. */
+function takeAsItComes(scope: FastifyInstance, mediaTypes: readonly string[]): void {
+  scope.removeAllContentTypeParsers()
+  scope.addContentTypeParser([...mediaTypes], (request, payload, done) => {
+    try {
+      checkReadable(request)
+      done(null, payload)
+    } catch (error) {
+      done(error as Error)
     }
   })
 }
@@ -124,7 +147,10 @@ export function refusing(baseUrl: string, log: Log): Refuse {
     const problem = problemOf(error)
     if (problem.code === 'internal') log.error({ unit: 'http', url: request.url, err: error }, 'unexpected error')
     const body = toProblemJson(problem, { baseUrl, traceId: traceIdOf(request.traceparent), instance: request.url.split('?')[0] })
-    if (problem.code === 'unsupported-media-type' && request.method === 'PATCH') reply.header('accept-patch', PATCH_TYPES)
+    if (problem.code === 'unsupported-media-type') {
+      if (request.method === 'PATCH') reply.header('accept-patch', PATCH_TYPES)
+      if (request.routeOptions.config.postTypes) reply.header('accept-post', request.routeOptions.config.postTypes)
+    }
     return reply.code(problem.status).headers(problemHeaders(problem)).send(JSON.stringify(body))
   }
 }

@@ -3,8 +3,9 @@
  * under a lock, so that replicas that start together migrate once.
  */
 import { createHmac } from 'node:crypto'
+import { readdir } from 'node:fs/promises'
+import { parse } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { runner } from 'node-pg-migrate'
 import { type Database, openDatabase, sqlState } from './database.ts'
 import type { Log } from './log.ts'
 
@@ -13,13 +14,16 @@ export type Migrating = { name: string; migrations: URL }
 const shared = new URL('./migrations/', import.meta.url)
 
 /**
- * Makes the role and schema `name` if they are missing, applies the migrations of the platform and of the service, and returns
+ * Makes the role and schema `name` if they are missing, and the extension that migrations build on; applies the migrations of the platform and of the service, and returns
  * the URL by which the service logs in. Needs a URL whose user may create roles and schemas.
  */
 export async function migrate(adminUrl: string, service: Migrating, log: Log): Promise<string> {
   const url = await ensureRole(adminUrl, service.name, log)
+  const folders = [shared, service.migrations]
+  if (await isUpToDate(url, service.name, folders, log)) return url
+  const { runner } = await import('node-pg-migrate')
   const applied: unknown[] = []
-  for (const folder of [shared, service.migrations]) {
+  for (const folder of folders) {
     applied.push(
       ...(await runner({
         databaseUrl: url,
@@ -39,6 +43,16 @@ export async function migrate(adminUrl: string, service: Migrating, log: Log): P
   }
   if (applied.length > 0) log.info({ unit: 'migrate', applied: applied.length }, 'schema is up to date')
   return url
+}
+
+/** Asked before the migrating library is loaded: a service whose schema is up to date starts without it. */
+async function isUpToDate(url: string, schema: string, folders: readonly URL[], log: Log): Promise<boolean> {
+  await using database = openDatabase({ url, schema, poolSize: 1, log })
+  const [table] = await database.query<{ exists: boolean }>(`select to_regclass('migrations') is not null as exists`)
+  if (!table!.exists) return false
+  const applied = new Set((await database.query<{ name: string }>('select name from migrations')).map(({ name }) => name))
+  const files = (await Promise.all(folders.map(folder => readdir(folder)))).flat()
+  return files.every(file => applied.has(parse(file).name))
 }
 
 /**
@@ -81,6 +95,11 @@ async function ensureRole(adminUrl: string, name: string, log: Log): Promise<str
         execute format('create schema if not exists %I authorization %I', role, role);
         if not has_database_privilege(role, current_database(), 'connect') then
           execute format('grant connect on database %I to %I', current_database(), role);
+        end if;
+        -- For constraints that keep times apart. A service may not install it; its operators need not be in anybody's search path.
+        if not exists (select from pg_extension where extname = 'btree_gist') then
+          create schema if not exists extensions;
+          create extension btree_gist with schema extensions;
         end if;
       end $$`)
   })

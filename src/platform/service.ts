@@ -17,6 +17,7 @@ import { type HttpOptions, serve } from './http.ts'
 import { addContracts } from './http-contracts.ts'
 import { addHealth, readyWith } from './http-health.ts'
 import type { HttpServer } from './http-server.ts'
+import { openListings } from './listings.ts'
 import type { Log } from './log.ts'
 import { type Migrating, migrate } from './migrate.ts'
 import { startBrokerOutlet } from './outlet.ts'
@@ -148,6 +149,8 @@ async function startApi(options: {
   const { service, shared, database, consumers, log, port, forget } = options
   const { config, authenticator, baseUrl } = shared
   const extend = await service.extend?.({ database, config, baseUrl, log })
+  const listings = openListings(config.CACHE_BYTES_MAX / 4)
+  forget.add(listings.forget)
   return serve({
     api: service.api,
     edge: {
@@ -157,10 +160,12 @@ async function startApi(options: {
       handlers: service.handlers,
       baseUrl,
       documents(handler) {
-        const documents = openDocuments(ids => handler.load(database, ids), config.CACHE_BYTES_MAX)
+        const documents = openDocuments(ids => handler.load(database, ids), (config.CACHE_BYTES_MAX * 3) / 4)
         forget.add(documents.forget)
         return documents
-      }
+      },
+      listings,
+      uploadBytesMax: config.IMPORT_BYTES_MAX
     },
     authenticator,
     log,

@@ -54,23 +54,26 @@ const housekeeping: readonly Timer[] = [
   )
 ]
 
-/** Runs the timers of a service until disposed. A timer that fails is logged and runs again when it is due. */
+/**
+ * Runs the timers of a service until disposed, each at its own pace: one that is busy delays no other. A timer that fails is logged and
+ * runs again when it is due.
+ */
 export function startTimers(options: { database: Database; timers: readonly Timer[]; config: Config; log: Log }): AsyncDisposable {
   const { database, config, log } = options
   const timers = [...options.timers, ...housekeeping]
+
+  async function recur(timer: Timer, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const more = await turn(timer, database, config, log)
+      await pause(more ? 0 : timer.intervalMs(config), signal)
+    }
+  }
+
   return exclusively(
     database,
     'timers',
     async (_session, signal) => {
-      const dueAt = new Map(timers.map(timer => [timer.name, performance.now()]))
-      while (!signal.aborted) {
-        for (const timer of timers) {
-          if (signal.aborted || performance.now() < dueAt.get(timer.name)!) continue
-          const more = await turn(timer, database, config, log)
-          dueAt.set(timer.name, performance.now() + (more ? 0 : timer.intervalMs(config)))
-        }
-        await pause(Math.max(5, Math.min(...dueAt.values()) - performance.now()), signal)
-      }
+      await Promise.all(timers.map(timer => recur(timer, signal)))
     },
     log
   )

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import { Type } from 'typebox'
 import { Problem } from '#contracts/problems.ts'
 import { Money } from '#contracts/resources/money.ts'
-import { closed, Id, Line, page, Text } from '#contracts/resources/primitives.ts'
+import { Commas, closed, Id, Line, page, Text } from '#contracts/resources/primitives.ts'
 import { checkBody, checkParameters, FAULTS_MAX } from './validation.ts'
 
 /** The faults that a check names, as `pointer code`; none when it lets the value pass. */
@@ -94,6 +94,37 @@ describe('parameters', () => {
 
   test('are refused when they stand twice', () => {
     assert.deepEqual(faults(check, query({ limit: ['1', '2'], id: ['a', 'b'] })), ['#/query/limit type', '#/query/id type'])
+  })
+
+  test('are lists where the contract says so: joined by commas, or given once for each item', () => {
+    const check = checkParameters(
+      Type.Object(
+        {
+          counts: Type.Optional(Commas(Type.Integer({ minimum: 1 }), { maxItems: 3, description: '' })),
+          brand: Type.Optional(Type.Array(Text(9, { minLength: 1 }), { maxItems: 2 }))
+        },
+        closed
+      ),
+      'query'
+    )
+    const read = (members: Record<string, unknown>) => {
+      const given = query(members)
+      assert.deepEqual(faults(check, given), [])
+      return { ...given }
+    }
+    assert.deepEqual(read({ counts: '1,2', brand: 'a,b' }), { counts: [1, 2], brand: ['a,b'] })
+    assert.deepEqual(read({ counts: ['1', '2,3'], brand: ['a', 'b,c'] }), { counts: [1, 2, 3], brand: ['a', 'b,c'] })
+    assert.deepEqual(read({}), {})
+    assert.deepEqual(faults(check, query({ counts: '1,x,0', brand: '' })).sort(), [
+      '#/query/brand/0 minLength',
+      '#/query/counts/1 type',
+      '#/query/counts/2 minimum'
+    ])
+    assert.deepEqual(faults(check, query({ counts: '1,2,3,4', brand: ['a', 'b', 'c'] })).sort(), [
+      '#/query/brand maxItems',
+      '#/query/counts maxItems'
+    ])
+    for (const counts of ['', ',', '1,', ',1', '1,,2']) assert.notDeepEqual(faults(check, query({ counts })), [], counts)
   })
 
   test('are refused when nobody knows them, even __proto__', () => {

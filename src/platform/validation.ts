@@ -1,8 +1,9 @@
 /** Checks requests against the contract: bodies strictly, parameters of path and query with text read as numbers and booleans. */
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
-import type { TSchema } from 'typebox'
+import type { TObject, TSchema } from 'typebox'
 import { type Fault, Problem } from '#contracts/problems.ts'
+import { COMMAS } from '#contracts/resources/primitives.ts'
 import { fragmentOf, pointerTo } from './json.ts'
 
 const strict = new Ajv2020({ allErrors: true, strict: false })
@@ -20,7 +21,18 @@ export function checkBody(schema: TSchema): Check {
 }
 
 export function checkParameters(schema: TSchema, place: 'query' | 'path'): Check {
-  return checkWith(coercing.compile(schema), `/${place}`)
+  const check = checkWith(coercing.compile(schema), `/${place}`)
+  const lists = Object.entries((schema as TObject).properties ?? {}).filter(
+    ([, { type }]: [string, { type?: unknown }]) => type === 'array'
+  )
+  return value => {
+    const parameters = value as Record<string, unknown>
+    for (const [name, list] of lists) {
+      const given = parameters[name]
+      if (given !== undefined) parameters[name] = COMMAS in list ? [given].flat().join().split(',') : [given].flat()
+    }
+    check(value)
+  }
 }
 
 function checkWith(validate: ValidateFunction, prefix: string): Check {

@@ -12,6 +12,8 @@ export type AnnouncedEvent = { eventType: string; sequence: number } & Record<st
 /** The product service's schema in a database of its own, for tests of behaviours without the edge around them. */
 export interface ProductDatabase extends AsyncDisposable {
   database: Database
+  /** For the service's own role. */
+  url: string
   actor: Actor
   /** The ids of resources that transactions said have changed, in order. */
   changed: string[]
@@ -42,6 +44,7 @@ export async function openProductDatabase(): Promise<ProductDatabase> {
 
   return {
     database,
+    url,
     actor,
     changed,
     input,

@@ -74,7 +74,7 @@ export async function runService(service: Service, settings: Record<string, stri
         ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) })
       })
       const text = await response.text()
-      const isJson = response.headers.get('content-type')?.includes('json')
+      const isJson = /[/+]json/.test(response.headers.get('content-type') ?? '')
       return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : text }
     },
     deliver(event, data) {

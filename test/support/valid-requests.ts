@@ -2,7 +2,8 @@
 import { randomUUID } from 'node:crypto'
 import type { RunningService } from './service.ts'
 
-export type ValidRequest = { params?: Record<string, string>; body?: unknown }
+/** A body is JSON unless it has a media type of its own. */
+export type ValidRequest = { params?: Record<string, string>; body?: unknown; mediaType?: string }
 
 /** A product, and everything that there can be of it. */
 async function openScene({ request, database }: RunningService) {
@@ -17,6 +18,8 @@ async function openScene({ request, database }: RunningService) {
   const { body: reservation } = await request('POST', '/v1/reservations', { orderId: randomUUID(), items, ttlSeconds: 9000 }, key())
   const { body: category } = await request('POST', '/v1/categories', { name: 'Things', slug: randomUUID() })
   const { body: location } = await request('POST', '/v1/locations', { code: randomUUID(), name: 'Shed' })
+  const file = { 'content-type': 'application/x-ndjson' }
+  const { body: imported } = await request('POST', '/v1/imports', '{"title":"Thing"}\n', file)
   const deadLetterId = randomUUID()
   await database.query(
     `insert into dead_letters (dead_letter_id, consumer, topic, key, reason, attempts, first_error, last_error, headers, body)
@@ -29,6 +32,7 @@ async function openScene({ request, database }: RunningService) {
     reservationId: reservation.reservationId as string,
     categoryId: category.categoryId as string,
     locationId: location.locationId as string,
+    importId: imported.importId as string,
     deadLetterId
   }
   return { params, items }
@@ -78,6 +82,7 @@ const productBodies: Readonly<Record<string, (scene: Scene) => unknown>> = {
   recordProductView: ({ params }) => ({ variantId: params.variantId, userId: 'u-1', sessionId: 's-1', channel: 'web' }),
   updateVariant: () => ({ title: 'New', barcode: null, options: { Name: 'D' }, attributes: { weight: 2 } }),
   setPrices: () => ({ prices }),
+  createImport: () => '{"title":"Trail shoe"}\n{"title":""}\n',
   createCategory: ({ params }) => ({ name: 'Shoes', parentId: params.categoryId, description: 'For feet' }),
   updateCategory: () => ({ name: 'Boots', parentId: null }),
   createLocation: () => ({ code: 'B', name: 'Barn', priority: 1, active: true }),
@@ -99,7 +104,8 @@ const productBodies: Readonly<Record<string, (scene: Scene) => unknown>> = {
 export async function validProductRequest(service: RunningService, operationId: string): Promise<ValidRequest> {
   const scene = await openScene(service)
   const body = productBodies[operationId]?.(scene)
-  return { params: scene.params, ...(body === undefined ? {} : { body }) }
+  const mediaType = operationId === 'createImport' ? { mediaType: 'application/x-ndjson' } : {}
+  return { params: scene.params, ...(body === undefined ? {} : { body }), ...mediaType }
 }
 
 const some = '01990000-0000-7000-8000-000000000000'

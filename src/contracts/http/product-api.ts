@@ -1,13 +1,23 @@
 /** Everything the Product Service can be asked over HTTP. */
 import { defineApi } from '../define.ts'
 import { catalogOperations } from './product-catalog.ts'
+import { exportOperations } from './product-exports.ts'
+import { importOperations } from './product-imports.ts'
 import { inventoryOperations } from './product-inventory.ts'
 import { operationsOperations } from './product-operations.ts'
+import { priceOperations } from './product-prices.ts'
 
 export const productApi = defineApi({
   service: 'product',
   title: 'Product Service',
   version: '1.0.0',
   description: 'Catalog, prices, and inventory with reservations.',
-  operations: { ...catalogOperations, ...inventoryOperations, ...operationsOperations }
+  operations: {
+    ...catalogOperations,
+    ...priceOperations,
+    ...importOperations,
+    ...inventoryOperations,
+    ...exportOperations,
+    ...operationsOperations
+  }
 })

@@ -1,19 +1,10 @@
-/** Products, variants, prices and categories over HTTP. */
+/** Products, variants and categories over HTTP. */
 import { Type } from 'typebox'
 import type { Operation } from '../define.ts'
 import { Category, CategoryList, CreateCategory, UpdateCategory } from '../resources/category.ts'
-import { PriceHistory, SetPrices, VariantPrices } from '../resources/price.ts'
-import { closed, ForeignId, Id, page, Sku, Text } from '../resources/primitives.ts'
-import {
-  CreateProduct,
-  CreateVariant,
-  Product,
-  ProductList,
-  ProductStatus,
-  UpdateProduct,
-  UpdateVariant,
-  Variant
-} from '../resources/product.ts'
+import { closed, ForeignId, Id, page, Text } from '../resources/primitives.ts'
+import { CreateProduct, CreateVariant, Product, UpdateProduct, UpdateVariant, Variant } from '../resources/product.ts'
+import { ProductList, ProductListQuery } from '../resources/product-listing.ts'
 
 const productId = Type.Object({ productId: Id('The product') })
 const variantId = Type.Object({ variantId: Id('The variant') })
@@ -25,19 +16,9 @@ export const catalogOperations = {
     method: 'GET',
     path: '/v1/products',
     tag: 'Products',
-    summary: 'List products, oldest first',
+    summary: 'List products: filtered, sorted, whole or in part',
     scope: 'catalog:read',
-    query: Type.Object(
-      {
-        ...page,
-        sku: Type.Optional(Sku),
-        status: Type.Optional(ProductStatus),
-        categoryId: Type.Optional(Id('In this category')),
-        slug: Type.Optional(Text(200)),
-        externalId: Type.Optional(Text(128))
-      },
-      closed
-    ),
+    query: ProductListQuery,
     reply: { status: 200, body: ProductList, description: 'A page of products' },
     problems: ['invalid-cursor']
   },
@@ -161,38 +142,6 @@ export const catalogOperations = {
     reply: { status: 204, description: 'It is gone' },
     problems: ['open-reservations', 'variant-required'],
     conditional: true
-  },
-  getPrices: {
-    method: 'GET',
-    path: '/v1/variants/{variantId}/prices',
-    tag: 'Prices',
-    summary: 'Get the prices of a variant',
-    scope: 'catalog:read',
-    params: variantId,
-    reply: { status: 200, body: VariantPrices, description: 'Its prices, one per currency' },
-    conditional: true
-  },
-  setPrices: {
-    method: 'PUT',
-    path: '/v1/variants/{variantId}/prices',
-    tag: 'Prices',
-    summary: 'Replace the prices of a variant',
-    scope: 'prices:write',
-    params: variantId,
-    body: SetPrices,
-    reply: { status: 200, body: VariantPrices, description: 'Its prices as they are now' },
-    conditional: true
-  },
-  listPriceHistory: {
-    method: 'GET',
-    path: '/v1/variants/{variantId}/price-history',
-    tag: 'Prices',
-    summary: 'List what the prices of a variant were, latest first',
-    scope: 'catalog:read',
-    params: variantId,
-    query: Type.Object(page, closed),
-    reply: { status: 200, body: PriceHistory, description: 'A page of price changes' },
-    problems: ['invalid-cursor']
   },
   listCategories: {
     method: 'GET',

@@ -78,6 +78,13 @@ export const page = {
   cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 512, description: '`nextCursor` of the page before' }))
 }
 
+/** A list in one query parameter: `a,b`. No item has a comma in it; items that may have one are a `Type.Array`, given once for each. */
+export const Commas = <Schema extends TSchema>(item: Schema, options: { maxItems: number; description: string }) =>
+  Type.Array(item, { ...options, [COMMAS]: true })
+
+/** Marks the schema of such a list, for those who read or describe parameters. */
+export const COMMAS = 'x-commas'
+
 /** What every listing answers. */
 export const List = <Schema extends TSchema>(item: Schema, title: string) =>
   Type.Object(

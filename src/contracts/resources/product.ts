@@ -1,7 +1,7 @@
 /** Products and their variants: what merchandisers change. Counters of stock are elsewhere (inventory.ts). */
 import { type Static, Type } from 'typebox'
 import { Money } from './money.ts'
-import { closed, Id, Line, List, Nullable, Quantity, Sku, Slug, Text, Timestamp, Url, Version } from './primitives.ts'
+import { closed, Id, Line, Nullable, Quantity, Sku, Slug, Text, Timestamp, Url, Version } from './primitives.ts'
 
 export const ProductStatus = Type.Union([Type.Literal('draft'), Type.Literal('active'), Type.Literal('archived')], {
   description: 'draft: being written; active: can be sold; archived: no longer sold, open reservations still hold'
@@ -163,5 +163,3 @@ export const UpdateProduct = Type.Object(
   { ...closed, title: 'UpdateProduct' }
 )
 export type UpdateProduct = Static<typeof UpdateProduct>
-
-export const ProductList = List(Product, 'ProductList')

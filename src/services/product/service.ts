@@ -2,7 +2,7 @@
 import { OrderCancelled, OrderCompleted, OrderConfirmed, OrderCreated } from '#contracts/events/order-events.ts'
 import { productApi } from '#contracts/http/product-api.ts'
 import { on } from '#platform/consumer.ts'
-import { batch, document, read, write } from '#platform/handlers.ts'
+import { batch, document, download, read, upload, write } from '#platform/handlers.ts'
 import { defineService } from '#platform/service.ts'
 import { every } from '#platform/timers.ts'
 import { archiveProduct } from './catalog/archive-product.ts'
@@ -21,6 +21,15 @@ import { recordProductView } from './catalog/record-product-view.ts'
 import { updateCategory } from './catalog/update-category.ts'
 import { updateProduct } from './catalog/update-product.ts'
 import { updateVariant } from './catalog/update-variant.ts'
+import { exportProducts } from './exports/export-products.ts'
+import { exportProductsAsCsv } from './exports/export-products-as-csv.ts'
+import { cancelImport } from './imports/cancel-import.ts'
+import { createImport } from './imports/create-import.ts'
+import { getImport } from './imports/get-import.ts'
+import { getImportErrors } from './imports/get-import-errors.ts'
+import { listImports } from './imports/list-imports.ts'
+import { runImports } from './imports/run-imports.ts'
+import { sweepImports } from './imports/sweep-imports.ts'
 import { checkAvailability } from './inventory/check-availability.ts'
 import { commitReservation } from './inventory/commit-reservation.ts'
 import { confirmReservation } from './inventory/confirm-reservation.ts'
@@ -74,6 +83,12 @@ export const productService = defineService({
     updateCategory: write(updateCategory),
     deleteCategory: write(deleteCategory),
 
+    listImports: read(listImports),
+    createImport: upload(createImport),
+    getImport: read(getImport),
+    cancelImport: write(cancelImport),
+    getImportErrors: download(getImportErrors),
+
     listLocations: read(listLocations),
     createLocation: write(createLocation),
     getLocation: read(getLocation),
@@ -93,6 +108,9 @@ export const productService = defineService({
     commitReservation: write(commitReservation),
     releaseReservation: write(releaseReservation),
 
+    exportProducts: download(exportProducts),
+    exportProductsAsCsv: download(exportProductsAsCsv),
+
     listDeadLetters: read(listDeadLetters),
     getDeadLetter: read(getDeadLetter),
     replayDeadLetter: read(replayDeadLetter),
@@ -108,5 +126,9 @@ export const productService = defineService({
     ]
   }),
 
-  timers: [every('expireReservations', config => config.EXPIRY_INTERVAL_MS, expireReservations)]
+  timers: [
+    every('expireReservations', config => config.EXPIRY_INTERVAL_MS, expireReservations),
+    every('runImports', () => 100, runImports),
+    every('sweepImports', () => 60_000, sweepImports)
+  ]
 })

@@ -1,12 +1,13 @@
 import type { Database } from '#platform/database.ts'
-import { mountIssuer, newSigningKey, type SigningKey } from '#platform/http-issuer.ts'
+import type { SigningKey } from '#platform/http-issuer.ts'
 import type { Service } from '#platform/service.ts'
 import { developmentClients } from './development-clients.ts'
 
-/** Mounts the token issuer at /oauth; in production nothing. */
+/** Mounts the token issuer at /oauth; in production nothing, and its library stays out of memory. */
 export const developmentIssuer: NonNullable<Service['extend']> = async ({ database, config, baseUrl, log }) => {
   if (config.NODE_ENV === 'production') return () => {}
-  const signingKey = await sharedSigningKey(database)
+  const { mountIssuer, newSigningKey } = await import('#platform/http-issuer.ts')
+  const signingKey = await sharedSigningKey(database, newSigningKey)
   return app =>
     mountIssuer(app, {
       issuer: config.ISSUER_URL ?? `${baseUrl}/oauth`,
@@ -19,7 +20,7 @@ export const developmentIssuer: NonNullable<Service['extend']> = async ({ databa
 }
 
 /** The one key of all processes of the service: whoever comes first makes it. */
-function sharedSigningKey(database: Database): Promise<SigningKey> {
+function sharedSigningKey(database: Database, newSigningKey: () => SigningKey): Promise<SigningKey> {
   return database.transact(async tx => {
     await tx.query(`select pg_advisory_xact_lock(hashtextextended('issuer key', 0))`)
     const [known] = await tx.query<{ private_jwk: SigningKey }>(

@@ -8,6 +8,9 @@ export function changedFields(before: object, after: object): string[] {
   return [...new Set([...old.keys(), ...now.keys()])].filter(name => !bookkeeping.has(name) && !same(old.get(name), now.get(name)))
 }
 
+/** Texts that are the same are found sooner than their canonical ones. */
 function same(a: unknown, b: unknown): boolean {
-  return a === b || canonical(a) === canonical(b)
+  if (a === b) return true
+  if (typeof a !== 'object' || typeof b !== 'object') return false
+  return JSON.stringify(a) === JSON.stringify(b) || canonical(a) === canonical(b)
 }

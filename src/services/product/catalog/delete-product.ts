@@ -16,7 +16,8 @@ export async function deleteProduct(tx: Transaction, input: Input<typeof catalog
   checkDeletable(product)
   const variantIds = product.variants.map(variant => variant.variantId)
   await closeStock(tx, variantIds, input.actor.subject)
-  await tx.query('delete from products where product_id = $1', [productId])
+  for (const table of ['variants', 'product_categories', 'product_prices', 'products'])
+    tx.send(`delete from ${table} where product_id = $1`, [productId])
   announceAll(tx, farewellsOf(product, sequence))
   tx.afterCommit(() => tx.origin.changed(productId))
 }

@@ -23,7 +23,7 @@ export async function insertProduct(
     if (inserted.size > 0) creation = candidate
     else await checkTaken(tx, candidate.change.product, slugGiven || attempt === ATTEMPTS_MAX)
   }
-  await storeChanges(tx, [creation], { actor })
+  await storeChanges(tx, [creation], { actor, announce: 'everything' })
   return creation.change.product
 }
 

@@ -1,4 +1,5 @@
 import { Problem } from '#contracts/problems.ts'
+import { uuids } from '#platform/arrays.ts'
 import type { Transaction } from '#platform/database.ts'
 
 /** The categories that a product was in and is in from now on. */
@@ -42,5 +43,5 @@ function pairs(productId: string, of: readonly string[], without: readonly strin
 }
 
 function columnsOf(pairs: readonly Pair[]): unknown[] {
-  return [pairs.map(pair => pair.productId), pairs.map(pair => pair.categoryId)]
+  return [uuids(pairs.map(pair => pair.productId)), uuids(pairs.map(pair => pair.categoryId))]
 }

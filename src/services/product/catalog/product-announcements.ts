@@ -13,25 +13,41 @@ import { type Announcement, announcement } from '#platform/outbox.ts'
 import type { PricedDifference } from '../pricing/record-price-changes.ts'
 import type { ProductChange, VariantChange } from './product-change.ts'
 
+/**
+ * What is told of a change: `everything`, or only what an event of the whole product does not say: that it was archived, what has become of
+ * prices that were there before, and that variants are gone.
+ */
+export type Announcing = 'everything' | 'products'
+
 /** The events that tell of a change, in the order in which they are told: the product, then each variant and its prices. */
 export function announcementsOf(
-  { product, changedFields, archived, variants }: ProductChange,
+  change: ProductChange,
   lastSequence: number,
+  announcing: Announcing,
   prices: readonly PricedDifference[]
 ): Announcement[] {
+  const { product, archived, variants } = change
   const { productId, updatedAt } = product
   const pricesOf = Map.groupBy(prices, price => price.variantId)
   const events: Announcement[] = []
-  if (lastSequence === 0) events.push(announcement(ProductCreated, product, 1))
-  else events.push(announcement(ProductUpdated, { ...product, changedFields: [...changedFields] }, lastSequence + 1))
+  events.push(productAnnouncement(change, lastSequence))
   if (archived) events.push(announcement(ProductArchived, remainsOf(product), lastSequence + 2))
   for (const change of variants) {
-    events.push(variantAnnouncement(change))
+    const toldByProduct = announcing === 'products' && change.kind !== 'deleted'
+    if (!toldByProduct) events.push(variantAnnouncement(change))
+    if (toldByProduct && change.kind === 'created') continue
     for (const { sequence, ...difference } of pricesOf.get(change.variant.variantId) ?? []) {
       events.push(announcement(PriceUpdated, { productId, ...difference, effectiveAt: updatedAt }, sequence))
     }
   }
   return events
+}
+
+/** A product is told as the document that is served. */
+function productAnnouncement({ product, document, changedFields }: ProductChange, lastSequence: number): Announcement {
+  if (lastSequence === 0) return { ...announcement(ProductCreated, product, 1), json: document }
+  const json = `${document.slice(0, -1)},"changedFields":${JSON.stringify(changedFields)}}`
+  return { ...announcement(ProductUpdated, { ...product, changedFields: [...changedFields] }, lastSequence + 1), json }
 }
 
 /** The events that tell of a product's end. */

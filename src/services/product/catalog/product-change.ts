@@ -2,10 +2,13 @@
 import { Product, Variant } from '#contracts/resources/product.ts'
 import { differencesOf, type PriceDifference } from '../pricing/price.ts'
 import { changedFields } from './changed-fields.ts'
+import { documentOf } from './product-document.ts'
 
 export type ProductChange = {
   /** As it is from now on, with its new version. */
   product: Product
+  /** The same as the text that is served. */
+  document: string
   /** Empty for a new product. */
   changedFields: readonly string[]
   /** Whether this is the change that archives it. */
@@ -35,18 +38,14 @@ export function changeOf(before: Product, after: Product, at: string): ProductCh
     updatedAt: at
   })
   const archived = after.status === 'archived' && before.status !== 'archived'
-  return { product, changedFields: fields, archived, variants }
+  return { product, document: documentOf(product), changedFields: fields, archived, variants }
 }
 
 /** The change that brings a new product into the catalog. */
 export function creationOf(product: Product): ProductChange {
   const variants = variantChanges([], product.variants, product.createdAt)
-  return {
-    product: arranged(Product.properties, { ...product, variants: variants.map(({ variant }) => variant) }),
-    changedFields: [],
-    archived: false,
-    variants
-  }
+  const created = arranged(Product.properties, { ...product, variants: variants.map(({ variant }) => variant) })
+  return { product: created, document: documentOf(created), changedFields: [], archived: false, variants }
 }
 
 function variantChanges(before: readonly Variant[], after: readonly Variant[], at: string): VariantChange[] {
@@ -70,8 +69,8 @@ function variantChanges(before: readonly Variant[], after: readonly Variant[], a
 
 /** The same resource with its members in the order of the contract, whatever the order in which they came to be. */
 function arranged<Resource extends object>(properties: object, resource: Resource): Resource {
-  const members = new Map(Object.entries(resource))
-  return Object.fromEntries(
-    Object.keys(properties).flatMap(name => (members.has(name) ? [[name, members.get(name)]] : []))
-  ) as Resource
+  const given = resource as Record<string, unknown>
+  const members: Record<string, unknown> = {}
+  for (const name in properties) if (given[name] !== undefined) members[name] = given[name]
+  return members as Resource
 }

@@ -1,16 +1,18 @@
 /** The rows of products: the document, and beside it what products are found, sorted and filtered by. Written for many at once. */
 import { Problem } from '#contracts/problems.ts'
 import type { Product } from '#contracts/resources/product.ts'
+import { bigints, integers, texts, uuids } from '#platform/arrays.ts'
 import { type Transaction, violated } from '#platform/database.ts'
-import { EVENT_BYTES_MAX } from '#platform/outbox.ts'
 
 /** A product as it is from now on, and the number of the last event that tells of it. */
-export type ProductRow = { product: Product; sequence: number }
+export type ProductRow = { product: Product; document: string; sequence: number }
 
 // Rows are written in the order of ids, so that two transactions with many of them do not wait for one another.
 const source = `(
-    select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::integer[], $6::bigint[], $7::text[], $8::text[], $9::jsonb[],
-      $10::timestamptz[], $11::timestamptz[], $12::text[])
+    select product_id, external_id, slug, status, version, sequence, title_key, brand, attributes::jsonb as attributes,
+      created_at::timestamptz as created_at, updated_at::timestamptz as updated_at, document
+    from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::integer[], $6::bigint[], $7::text[], $8::text[], $9::text[], $10::text[],
+      $11::text[], $12::text[])
       as p (product_id, external_id, slug, status, version, sequence, title_key, brand, attributes, created_at, updated_at, document)
     order by product_id
   ) as p`
@@ -18,19 +20,36 @@ const source = `(
 function columnsOf(rows: readonly ProductRow[]): unknown[] {
   const products = rows.map(row => row.product)
   return [
-    products.map(product => product.productId),
-    products.map(product => product.externalId ?? null),
-    products.map(product => product.slug),
-    products.map(product => product.status),
-    products.map(product => product.version),
-    rows.map(row => row.sequence),
-    products.map(product => product.title.toLowerCase()),
-    products.map(product => product.brand ?? null),
-    products.map(product => JSON.stringify(product.attributes)),
-    products.map(product => product.createdAt),
-    products.map(product => product.updatedAt),
-    products.map(documentOf)
+    uuids(products.map(product => product.productId)),
+    texts(products.map(product => product.externalId ?? null)),
+    texts(products.map(product => product.slug)),
+    texts(products.map(product => product.status)),
+    integers(products.map(product => product.version)),
+    bigints(rows.map(row => row.sequence)),
+    texts(products.map(titleKeyOf)),
+    texts(products.map(product => product.brand ?? null)),
+    texts(products.map(product => JSON.stringify(product.attributes))),
+    texts(products.map(product => product.createdAt)),
+    texts(products.map(product => product.updatedAt)),
+    texts(rows.map(row => row.document))
   ]
+}
+
+const TITLE_KEY_MAX = 80
+
+/** What a product is sorted by when it is by title: lower case, whatever the locale, and short enough for a cursor. */
+function titleKeyOf({ title }: Product): string {
+  const key = title.toLowerCase()
+  return key.length <= TITLE_KEY_MAX ? key : [...key].slice(0, TITLE_KEY_MAX).join('')
+}
+
+const insert = `insert into products (product_id, external_id, slug, status, version, sequence, title_key, brand, attributes, created_at,
+    updated_at, document)
+  select * from ${source}`
+
+/** Inserts new products. Fails, at the end of the transaction, when a slug or external id is taken. */
+export function sendProductRows(tx: Transaction, rows: readonly ProductRow[]): void {
+  if (rows.length > 0) tx.send(insert, columnsOf(rows))
 }
 
 /**
@@ -38,12 +57,7 @@ function columnsOf(rows: readonly ProductRow[]): unknown[] {
  * whoever inserts the same now.
  */
 export async function insertProductRows(tx: Transaction, rows: readonly ProductRow[]): Promise<Set<string>> {
-  const inserted = await tx.query<{ product_id: string }>(
-    `insert into products (product_id, external_id, slug, status, version, sequence, title_key, brand, attributes, created_at, updated_at,
-       document)
-     select * from ${source} on conflict do nothing returning product_id`,
-    columnsOf(rows)
-  )
+  const inserted = await tx.query<{ product_id: string }>(`${insert} on conflict do nothing returning product_id`, columnsOf(rows))
   return new Set(inserted.map(row => row.product_id))
 }
 
@@ -74,19 +88,4 @@ function takenBy(error: unknown, product: Product | undefined): Problem | undefi
       product && { externalId }
     )
   return undefined
-}
-
-/** What the envelope and `changedFields` take of the bytes that an event may have. */
-const ENVELOPE_BYTES_MAX = 2048
-
-/** The text that is served. Throws `payload-too-large` for a product that no event could carry. */
-export function documentOf(product: Product): string {
-  const text = JSON.stringify(product)
-  const bytesMax = EVENT_BYTES_MAX - ENVELOPE_BYTES_MAX
-  // No character has more than three bytes in UTF-8 for each unit of its length.
-  const bytes = text.length * 3 > bytesMax ? Buffer.byteLength(text) : 0
-  if (bytes > bytesMax) {
-    throw new Problem('payload-too-large', `The product with all its variants would have ${bytes} bytes; ${bytesMax} are allowed`)
-  }
-  return text
 }

@@ -2,7 +2,7 @@
 import { Problem } from '#contracts/problems.ts'
 import type { CreateProduct, Product, UpdateProduct, Variant } from '#contracts/resources/product.ts'
 import { mergePatch } from './merge-patch.ts'
-import { newVariant, optionsKeyOf } from './variant.ts'
+import { type NewVariant, newVariant, optionsKeyOf } from './variant.ts'
 
 type Status = Product['status']
 
@@ -12,9 +12,12 @@ const transitions: Record<Status, readonly Status[]> = {
   archived: ['active']
 }
 
+/** What a new product may be made of: an import brings products in that are archived already. */
+export type NewProduct = Omit<CreateProduct, 'status' | 'variants'> & { status?: Status; variants?: NewVariant[] }
+
 /** A new product, as it is asked for. Needs one id for each of its variants. */
 export function newProduct(
-  given: CreateProduct,
+  given: NewProduct,
   ids: { productId: string; slug: string; variantIds: readonly string[] },
   at: string
 ): Product {
@@ -38,8 +41,13 @@ export function newProduct(
 
 /** The product with a merge patch applied. */
 export function patchedProduct(product: Product, patch: UpdateProduct): Product {
+  return revisedProduct(product, patch, product.variants)
+}
+
+/** The product with a merge patch applied and with these variants. */
+export function revisedProduct(product: Product, patch: UpdateProduct, variants: Variant[]): Product {
   if (patch.status) checkTransition(product.status, patch.status)
-  return settled(mergePatch(product, patch))
+  return settled({ ...mergePatch(product, patch), variants })
 }
 
 /** The product with one more variant, or with another state of one that it has. */

@@ -45,7 +45,7 @@ test('changes of many products are stored together, each with its version, its c
       const after = patchedProduct(locked.product, { brand: 'Acme', categoryIds: [categoryId] })
       planned.push({ change: changeOf(locked.product, after, locked.at)!, before: locked.product, lastSequence: locked.sequence })
     }
-    await storeChanges(tx, planned, { actor: 'somebody' })
+    await storeChanges(tx, planned, { actor: 'somebody', announce: 'everything' })
   })
   const rows = await db.database.query(
     'select version, sequence, brand from products join product_categories using (product_id) where category_id = $1',
@@ -67,7 +67,7 @@ test('a product that somebody changed meanwhile leaves nothing of the others', a
     lastSequence: 1
   }))
   await assert.rejects(
-    db.database.transact(tx => storeChanges(tx, planned, { actor: 'somebody' })),
+    db.database.transact(tx => storeChanges(tx, planned, { actor: 'somebody', announce: 'everything' })),
     { code: 'precondition-failed' }
   )
   assert.deepEqual(await db.database.query('select from products where product_id = $1 and version > 1', [a.productId]), [])

@@ -1,4 +1,5 @@
 import type { Product } from '#contracts/resources/product.ts'
+import { bigints, texts, uuids } from '#platform/arrays.ts'
 import type { Transaction } from '#platform/database.ts'
 import { type PriceRange, priceRangesOf } from './price-ranges.ts'
 
@@ -16,7 +17,7 @@ export function storePriceRanges(tx: Transaction, changes: readonly { before: Pr
     tx.send(
       `delete from product_prices using unnest($1::uuid[], $2::text[]) as g (product_id, currency)
        where product_prices.product_id = g.product_id and product_prices.currency = g.currency`,
-      [gone.map(each => each.productId), gone.map(each => each.currency)]
+      [uuids(gone.map(each => each.productId)), texts(gone.map(each => each.currency))]
     )
   }
   if (differing.length === 0) return
@@ -25,10 +26,10 @@ export function storePriceRanges(tx: Transaction, changes: readonly { before: Pr
      select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[])
      on conflict (product_id, currency) do update set min_minor = excluded.min_minor, max_minor = excluded.max_minor`,
     [
-      differing.map(each => each.productId),
-      differing.map(each => each.currency),
-      differing.map(each => String(each.minMinor)),
-      differing.map(each => String(each.maxMinor))
+      uuids(differing.map(each => each.productId)),
+      texts(differing.map(each => each.currency)),
+      bigints(differing.map(each => each.minMinor)),
+      bigints(differing.map(each => each.maxMinor))
     ]
   )
 }

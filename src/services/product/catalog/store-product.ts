@@ -12,6 +12,6 @@ export async function storeProduct(tx: Transaction, locked: LockedProduct, after
   const { product: before, sequence, at } = locked
   const change = changeOf(before, after, at)
   if (!change) return before
-  await storeChanges(tx, [{ change, before, lastSequence: sequence }], { actor })
+  await storeChanges(tx, [{ change, before, lastSequence: sequence }], { actor, announce: 'everything' })
   return change.product
 }

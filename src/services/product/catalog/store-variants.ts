@@ -1,5 +1,6 @@
 import { Problem } from '#contracts/problems.ts'
 import type { Variant } from '#contracts/resources/product.ts'
+import { texts, uuids } from '#platform/arrays.ts'
 import { type Transaction, violated } from '#platform/database.ts'
 import type { VariantChange } from './product-change.ts'
 import { optionsKeyOf } from './variant.ts'
@@ -7,9 +8,9 @@ import { optionsKeyOf } from './variant.ts'
 /** Brings the rows of variants up to date. Throws `sku-taken` when another variant has the SKU. */
 export async function storeVariants(tx: Transaction, changes: readonly VariantChange[]): Promise<void> {
   const of = (kind: VariantChange['kind']) => changes.filter(change => change.kind === kind).map(({ variant }) => variant)
-  await deleteVariants(tx, of('deleted'))
-  await updateVariants(tx, of('updated'))
-  await insertVariants(tx, of('created'))
+  deleteVariants(tx, of('deleted'))
+  // They leave together, in this order: what is deleted gives its SKU and options free.
+  await Promise.all([updateVariants(tx, of('updated')), insertVariants(tx, of('created'))])
 }
 
 // Rows are written in the order of SKUs, so that two requests that want the same SKUs do not wait for one another.
@@ -21,11 +22,11 @@ const source = `(
 
 function columnsOf(variants: readonly Variant[]): unknown[] {
   return [
-    variants.map(variant => variant.variantId),
-    variants.map(variant => variant.productId),
-    variants.map(variant => variant.sku),
-    variants.map(variant => variant.status),
-    variants.map(optionsKeyOf)
+    uuids(variants.map(variant => variant.variantId)),
+    uuids(variants.map(variant => variant.productId)),
+    texts(variants.map(variant => variant.sku)),
+    texts(variants.map(variant => variant.status)),
+    texts(variants.map(optionsKeyOf))
   ]
 }
 
@@ -38,9 +39,9 @@ async function insertVariants(tx: Transaction, variants: readonly Variant[]): Pr
      on conflict (sku) do nothing returning variant_id`,
     columnsOf(variants)
   )
+  if (rows.length === variants.length) return
   const inserted = new Set(rows.map(row => row.variant_id))
-  const refused = variants.filter(variant => !inserted.has(variant.variantId))
-  if (refused.length > 0) throw skuTaken(refused)
+  throw skuTaken(variants.filter(variant => !inserted.has(variant.variantId)))
 }
 
 async function updateVariants(tx: Transaction, variants: readonly Variant[]): Promise<void> {
@@ -56,9 +57,9 @@ async function updateVariants(tx: Transaction, variants: readonly Variant[]): Pr
   }
 }
 
-async function deleteVariants(tx: Transaction, variants: readonly Variant[]): Promise<void> {
+function deleteVariants(tx: Transaction, variants: readonly Variant[]): void {
   if (variants.length === 0) return
-  await tx.query('delete from variants where variant_id = any($1::uuid[])', [variants.map(variant => variant.variantId)])
+  tx.send('delete from variants where variant_id = any($1::uuid[])', [uuids(variants.map(variant => variant.variantId))])
 }
 
 function skuTaken(variants: readonly Variant[]): Problem {

@@ -4,8 +4,11 @@ import type { CreateVariant, Product, UpdateVariant, Variant } from '#contracts/
 import { pricesOf } from '../pricing/price.ts'
 import { mergePatch } from './merge-patch.ts'
 
+/** What a new variant may be made of: an import brings variants in that are archived already. */
+export type NewVariant = CreateVariant & { status?: Variant['status'] }
+
 /** A new variant, as it is asked for. */
-export function newVariant(given: CreateVariant, ids: { productId: string; variantId: string }, at: string): Variant {
+export function newVariant(given: NewVariant, ids: { productId: string; variantId: string }, at: string): Variant {
   const { inventory, prices = [], ...rest } = given
   return {
     status: 'active',

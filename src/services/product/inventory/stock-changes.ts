@@ -39,20 +39,7 @@ export function stockChanges(
   const updates = nets.map(net => {
     const level = levelOf(net)
     level.version += 1
-    return announcement(
-      InventoryUpdated,
-      {
-        productId: items.get(net.variantId)!.productId,
-        variantId: net.variantId,
-        locationId: net.locationId,
-        onHand: level.onHand,
-        reserved: level.reserved,
-        availableQuantity: availableAt(level),
-        deltaOnHand: net.deltaOnHand,
-        deltaReserved: net.deltaReserved
-      },
-      level.version
-    )
+    return inventoryUpdated(items.get(net.variantId)!.productId, level, net)
   })
   return {
     stored: nets.length === 0 ? undefined : [...columnsOf(nets, levelOf), ...columnsOfLedger(ledger)],
@@ -62,6 +49,20 @@ export function stockChanges(
         : [edges.map(edge => edge.variantId), edges.map(edge => edge.low), edges.map(edge => edge.alertSequence)],
     announcements: [...updates, ...edges.flatMap(edge => edge.announcements)]
   }
+}
+
+/** Tells what a level has become, and by how much. */
+export function inventoryUpdated(
+  productId: string,
+  level: Level,
+  { deltaOnHand, deltaReserved }: Pick<Net, 'deltaOnHand' | 'deltaReserved'>
+): Announcement {
+  const { variantId, locationId, onHand, reserved, version } = level
+  return announcement(
+    InventoryUpdated,
+    { productId, variantId, locationId, onHand, reserved, availableQuantity: availableAt(level), deltaOnHand, deltaReserved },
+    version
+  )
 }
 
 function columnsOf(nets: readonly Net[], levelOf: (net: Net) => Level): unknown[] {

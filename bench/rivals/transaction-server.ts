@@ -8,17 +8,18 @@ import pg from 'pg'
 
 const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: 32 })
 await pool.query(`
-  create schema bench;
-  create table bench.stock (id integer primary key, on_hand integer not null, reserved integer not null default 0, check (reserved <= on_hand)) with (fillfactor = 50);
-  create table bench.reservation (id uuid primary key, stock_id integer not null, quantity integer not null);
+  create schema if not exists bench;
+  create table bench.plain_stock (id integer primary key, on_hand integer not null, reserved integer not null default 0,
+    check (reserved <= on_hand)) with (fillfactor = 50);
+  create table bench.plain_reservation (id uuid primary key, stock_id integer not null, quantity integer not null);
   create table bench.idempotency (key text primary key, body text not null);
   create table bench.outbox (id bigint generated always as identity primary key, body text not null)
 `)
-await pool.query('insert into bench.stock (id, on_hand) values (1, 2000000000)')
+await pool.query('insert into bench.plain_stock (id, on_hand) values (1, 2000000000)')
 
 const statements = {
-  update: 'update bench.stock set reserved = reserved + 1 where id = 1 and on_hand - reserved >= 1',
-  reservation: 'insert into bench.reservation values ($1, 1, 1)',
+  update: 'update bench.plain_stock set reserved = reserved + 1 where id = 1 and on_hand - reserved >= 1',
+  reservation: 'insert into bench.plain_reservation values ($1, 1, 1)',
   idempotency: 'insert into bench.idempotency values ($1, $2)',
   outbox: 'insert into bench.outbox (body) values ($1)'
 }

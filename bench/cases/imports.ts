@@ -1,0 +1,71 @@
+/** A catalog comes in: uploaded, validated, written with its variants, stock and prices, one event each; and the bare documents by COPY. */
+import { setTimeout as delay } from 'node:timers/promises'
+import { productApi } from '#contracts/http/product-api.ts'
+import { type Group, ratio } from '../group.ts'
+import type { Sample } from '../measure.ts'
+import { cpuSecondsOf } from '../processes.ts'
+import { documentOf, productsOf } from '../products.ts'
+import { saying } from '../progress.ts'
+import { copyDocuments } from '../rivals/copy.ts'
+import type { Scene } from '../scene.ts'
+import type { Shop } from '../shop.ts'
+
+const COPY = 'COPY of the documents into one table'
+const IMPORT = 'POST /v1/imports, upload to completed'
+
+/** Imports are measured once the contract has them. */
+const isThere = 'createImport' in productApi.operations
+
+export const imports: Group = {
+  about: 'products with 3 variants each, NDJSON',
+  async open(scene) {
+    const { imported } = scene.size
+    let round = 0
+    const documents = productsOf(imported, 'copy').map(documentOf)
+    const copy = async (): Promise<Sample> => {
+      const before = cpuSecondsOf([scene.postgresPid])
+      const { seconds } = await copyDocuments(scene.postgresUrl, documents)
+      return { 'per s': imported / seconds, 'PG CPU ms': ((cpuSecondsOf([scene.postgresPid]) - before) * 1000) / imported }
+    }
+    const cases = [{ name: COPY, shoot: copy }]
+    if (!isThere) return { cases, figures: {}, afterwards: async () => ['there is no import yet'] }
+    // Each round finds an empty catalog: growing tables are not what is compared.
+    const shoot = async (): Promise<Sample> => {
+      await using stack = new AsyncDisposableStack()
+      const shop = await scene.startShop(await scene.createDatabase(`imports_${round++}`), ['product'], {}, stack)
+      return importInto(shop, scene, productsOf(imported, `round-${round}`))
+    }
+    return { cases: [...cases, { name: IMPORT, against: COPY, shoot }], figures: { import: ratio(IMPORT, COPY) } }
+  }
+}
+
+type Import = { importId: string; status: string; created: number; failed: number; rows: number }
+
+async function importInto(shop: Shop, scene: Scene, products: readonly object[]): Promise<Sample> {
+  const text = products.map(product => `${JSON.stringify(product)}\n`).join('')
+  let done: Partial<Import> = {}
+  using _ = saying('importing', () => `${done.rows ?? 0} rows`)
+  const before = [cpuSecondsOf([shop.pid]), cpuSecondsOf([scene.postgresPid])]
+  const started = performance.now()
+  const reply = await fetch(`${shop.url}/v1/imports`, {
+    method: 'POST',
+    headers: { ...shop.headers, 'content-type': 'application/x-ndjson', 'idempotency-key': `import-${started}` },
+    body: text
+  })
+  const answer = await reply.text()
+  if (reply.status !== 202) throw new Error(`the import was refused: ${reply.status} ${answer}`)
+  const { importId } = JSON.parse(answer) as Import
+  do {
+    await delay(20)
+    done = (await shop.client.call<Import>('GET', `/v1/imports/${importId}`)).body
+  } while (done.status === 'pending' || done.status === 'running')
+  const seconds = (performance.now() - started) / 1000
+  if (done.status !== 'completed' || done.created !== products.length)
+    throw new Error(`the import ended so: ${JSON.stringify(done)}`)
+  const perProduct = (pid: number, from: number) => ((cpuSecondsOf([pid]) - from) * 1000) / products.length
+  return {
+    'per s': products.length / seconds,
+    'CPU ms': perProduct(shop.pid, before[0]!),
+    'PG CPU ms': perProduct(scene.postgresPid, before[1]!)
+  }
+}
