@@ -20,6 +20,9 @@ async function openScene({ request, database }: RunningService) {
   const { body: location } = await request('POST', '/v1/locations', { code: randomUUID(), name: 'Shed' })
   const file = { 'content-type': 'application/x-ndjson' }
   const { body: imported } = await request('POST', '/v1/imports', '{"title":"Thing"}\n', file)
+  const { body: list } = await request('POST', '/v1/price-lists', { code: randomUUID(), name: 'Web', channel: 'web' })
+  const listed = { prices: [{ variantId, currency: 'EUR', amount: '9', minQuantity: 5 }] }
+  const { body: prices } = await request('PUT', `/v1/price-lists/${list.priceListId}/prices`, listed)
   const deadLetterId = randomUUID()
   await database.query(
     `insert into dead_letters (dead_letter_id, consumer, topic, key, reason, attempts, first_error, last_error, headers, body)
@@ -32,6 +35,8 @@ async function openScene({ request, database }: RunningService) {
     reservationId: reservation.reservationId as string,
     categoryId: category.categoryId as string,
     locationId: location.locationId as string,
+    priceListId: list.priceListId as string,
+    priceId: prices.data[0].priceId as string,
     importId: imported.importId as string,
     deadLetterId
   }
@@ -82,6 +87,28 @@ const productBodies: Readonly<Record<string, (scene: Scene) => unknown>> = {
   recordProductView: ({ params }) => ({ variantId: params.variantId, userId: 'u-1', sessionId: 's-1', channel: 'web' }),
   updateVariant: () => ({ title: 'New', barcode: null, options: { Name: 'D' }, attributes: { weight: 2 } }),
   setPrices: () => ({ prices }),
+  createPriceList: () => ({
+    code: randomUUID(),
+    name: 'Trade',
+    channel: null,
+    customerGroup: 'trade',
+    priority: 5,
+    status: 'active'
+  }),
+  updatePriceList: () => ({ name: 'Trade only', customerGroup: 'trade', priority: 7, status: 'archived' }),
+  setPriceListPrices: ({ params }) => ({
+    prices: [
+      {
+        variantId: params.variantId,
+        currency: 'EUR',
+        amount: '9.5',
+        minQuantity: 10,
+        startsAt: '2030-01-01T00:00:00Z',
+        endsAt: null
+      },
+      { variantId: params.variantId, currency: 'JPY', amount: '900' }
+    ]
+  }),
   createImport: () => '{"title":"Trail shoe"}\n{"title":""}\n',
   createCategory: ({ params }) => ({ name: 'Shoes', parentId: params.categoryId, description: 'For feet' }),
   updateCategory: () => ({ name: 'Boots', parentId: null }),

@@ -6,9 +6,9 @@ import { EffectivePrices, Instant, PriceHistory, Segment, SetPrices, VariantPric
 import {
   CreatePriceList,
   ListedPriceList,
-  PriceListPrices,
   PriceList,
   PriceListList,
+  PriceListPrices,
   PriceListStatus,
   SetPriceListPrices,
   UpdatePriceList
@@ -86,7 +86,11 @@ export const priceOperations = {
       },
       closed
     ),
-    reply: { status: 200, body: EffectivePrices, description: 'One for each variant, in the order asked; without a price its amount is null' }
+    reply: {
+      status: 200,
+      body: EffectivePrices,
+      description: 'One for each variant, in the order asked; without a price its amount is null'
+    }
   },
   listPriceLists: {
     method: 'GET',
@@ -147,7 +151,8 @@ export const priceOperations = {
     path: '/v1/price-lists/{priceListId}',
     tag: 'Price lists',
     summary: 'Delete a price list with its prices',
-    description: 'What was paid stays in the price history. PriceUpdated tells of each price that is another one thereby within seconds.',
+    description:
+      'What was paid stays in the price history. PriceUpdated tells of each price that is another one thereby within seconds.',
     scope: 'prices:write',
     params: priceListId,
     reply: { status: 204, description: 'It is gone' },

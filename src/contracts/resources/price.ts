@@ -36,7 +36,7 @@ export const Instant = (description: string) =>
 export const PriceCause = Type.String({
   maxLength: 32,
   description:
-    'manual: somebody set or removed a price; import; schedule-start; schedule-end; price-list: a list was archived, deleted, or applies to others; variant-deleted; more may come'
+    'manual: somebody set or removed a price; import; schedule-start; schedule-end; price-list: a list was archived, deleted, or applies to others; more may come'
 })
 
 const context = {

@@ -54,17 +54,14 @@ export const ProductListQuery = Type.Object(
     ...page,
     ...Type.Partial(Type.Object(filters)).properties,
     sort: Type.Optional(
-      Type.Union(
-        sorts.map(sort => Type.Literal(sort)),
-        {
-          default: 'createdAt',
-          description:
-            'A minus begins with the greatest; equals follow by `productId`. `title`: its first 80 characters in lower case, by code points. `price`, only together with `currency`: the lowest base price among active variants; products without one come last, either way'
-        }
-      )
+      Type.Enum(sorts, {
+        default: 'createdAt',
+        description:
+          'A minus begins with the greatest; equals follow by `productId`. `title`: its first 80 characters in lower case, by code points. `price`, only together with `currency`: the lowest base price among active variants; products without one come last, either way'
+      })
     ),
     fields: Type.Optional(
-      Commas(Type.Union(names.map(name => Type.Literal(name))), {
+      Commas(Type.Enum(names), {
         maxItems: names.length,
         description: 'Only these members of each product, beside `productId` and `version`'
       })

@@ -2,7 +2,7 @@
 import { OrderCancelled, OrderCompleted, OrderConfirmed, OrderCreated } from '#contracts/events/order-events.ts'
 import { productApi } from '#contracts/http/product-api.ts'
 import { on } from '#platform/consumer.ts'
-import { batch, document, download, read, upload, write } from '#platform/handlers.ts'
+import { batch, document, download, listing, read, upload, write } from '#platform/handlers.ts'
 import { defineService } from '#platform/service.ts'
 import { every } from '#platform/timers.ts'
 import { archiveProduct } from './catalog/archive-product.ts'
@@ -53,9 +53,19 @@ import { discardDeadLetter } from './operations/discard-dead-letter.ts'
 import { getDeadLetter } from './operations/get-dead-letter.ts'
 import { listDeadLetters } from './operations/list-dead-letters.ts'
 import { replayDeadLetter } from './operations/replay-dead-letter.ts'
+import { applyPriceSchedules } from './pricing/apply-price-schedules.ts'
+import { createPriceList } from './pricing/create-price-list.ts'
+import { deletePriceList } from './pricing/delete-price-list.ts'
+import { deletePriceListPrice } from './pricing/delete-price-list-price.ts'
+import { getEffectivePrices } from './pricing/get-effective-prices.ts'
+import { getPriceList } from './pricing/get-price-list.ts'
 import { getPrices } from './pricing/get-prices.ts'
 import { listPriceHistory } from './pricing/list-price-history.ts'
+import { listPriceListPrices } from './pricing/list-price-list-prices.ts'
+import { listPriceLists } from './pricing/list-price-lists.ts'
+import { setPriceListPrices } from './pricing/set-price-list-prices.ts'
 import { setPrices } from './pricing/set-prices.ts'
+import { updatePriceList } from './pricing/update-price-list.ts'
 
 export const productService = defineService({
   name: 'product',
@@ -63,7 +73,7 @@ export const productService = defineService({
   migrations: new URL('./migrations/', import.meta.url),
 
   handlers: {
-    listProducts: read(listProducts),
+    listProducts: listing(listProducts),
     createProduct: write(createProduct),
     getProduct: document(loadProducts),
     updateProduct: write(updateProduct),
@@ -77,6 +87,15 @@ export const productService = defineService({
     getPrices: read(getPrices),
     setPrices: write(setPrices),
     listPriceHistory: read(listPriceHistory),
+    getEffectivePrices: read(getEffectivePrices),
+    listPriceLists: read(listPriceLists),
+    createPriceList: write(createPriceList),
+    getPriceList: read(getPriceList),
+    updatePriceList: write(updatePriceList),
+    deletePriceList: write(deletePriceList),
+    listPriceListPrices: read(listPriceListPrices),
+    setPriceListPrices: write(setPriceListPrices),
+    deletePriceListPrice: write(deletePriceListPrice),
     listCategories: read(listCategories),
     createCategory: write(createCategory),
     getCategory: read(getCategory),
@@ -128,6 +147,7 @@ export const productService = defineService({
 
   timers: [
     every('expireReservations', config => config.EXPIRY_INTERVAL_MS, expireReservations),
+    every('applyPriceSchedules', config => config.PRICE_SCHEDULE_INTERVAL_MS, applyPriceSchedules),
     every('runImports', () => 100, runImports),
     every('sweepImports', () => 60_000, sweepImports)
   ]

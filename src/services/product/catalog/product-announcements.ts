@@ -1,5 +1,4 @@
 import {
-  PriceUpdated,
   ProductArchived,
   ProductCreated,
   ProductDeleted,
@@ -10,7 +9,7 @@ import {
 } from '#contracts/events/product-events.ts'
 import type { Product, Variant } from '#contracts/resources/product.ts'
 import { type Announcement, announcement } from '#platform/outbox.ts'
-import type { PricedDifference } from '../pricing/record-price-changes.ts'
+import { type PriceChanged, priceUpdated } from '../pricing/price-change.ts'
 import type { ProductChange, VariantChange } from './product-change.ts'
 
 /**
@@ -24,10 +23,10 @@ export function announcementsOf(
   change: ProductChange,
   lastSequence: number,
   announcing: Announcing,
-  prices: readonly PricedDifference[]
+  prices: readonly PriceChanged[]
 ): Announcement[] {
   const { product, archived, variants } = change
-  const { productId, updatedAt } = product
+  const { productId } = product
   const pricesOf = Map.groupBy(prices, price => price.variantId)
   const events: Announcement[] = []
   events.push(productAnnouncement(change, lastSequence))
@@ -36,9 +35,7 @@ export function announcementsOf(
     const toldByProduct = announcing === 'products' && change.kind !== 'deleted'
     if (!toldByProduct) events.push(variantAnnouncement(change))
     if (toldByProduct && change.kind === 'created') continue
-    for (const { sequence, ...difference } of pricesOf.get(change.variant.variantId) ?? []) {
-      events.push(announcement(PriceUpdated, { productId, ...difference, effectiveAt: updatedAt }, sequence))
-    }
+    for (const price of pricesOf.get(change.variant.variantId) ?? []) events.push(priceUpdated(productId, price))
   }
   return events
 }

@@ -43,7 +43,8 @@ export async function storeChanges(
     planned.map(({ before, change: { product } }) => ({ before, after: product }))
   )
   recordFirstPrices(tx, variants.filter(silent).flatMap(firstPricesOf), at, actor)
-  const recorded = recordPriceChanges(tx, told, at, actor)
+  const cause = announce === 'products' ? 'import' : 'manual'
+  const recorded = recordPriceChanges(tx, told, { at, actor, cause })
   if (told.length > 0) await firstRefusal(Promise.allSettled([...stored, recorded]))
   const prices = Map.groupBy(await recorded, price => price.variantId)
   const pricesOf = ({ variant }: VariantChange) => prices.get(variant.variantId) ?? []

@@ -55,7 +55,7 @@ test('an import whose process is killed ten times has each product once, each ev
     { externalId: 'erp-old-0' }
   ].map((product, index) => ({
     ...product,
-    ...(index % 5 === 0 && product.title ? { categoryPaths: [['Shop', `Shelf ${index % 300}`]] } : {})
+    ...(index % 5 === 0 && 'title' in product && product.title ? { categoryPaths: [['Shop', `Shelf ${index % 300}`]] } : {})
   }))
   const importId = await sendFile(db.database, lines)
   assert.equal(await runKilled(importId, lines.length), KILLS)

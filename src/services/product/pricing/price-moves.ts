@@ -25,7 +25,8 @@ export function movesOf(line: PriceLine, told: readonly Told[], span: { from: nu
   const contexts = new Map(line.periods.map(period => [keyOf(period), period as Context]))
   for (const each of told) contexts.set(keyOf(each), each)
   const lastOf = new Map(told.map(each => [keyOf(each), each]))
-  const turns = turnsOf(line, span.from, span.to + 1)
+  // The first instant too: what came to be known only after the last review is told then.
+  const turns = [...new Set([span.from, ...turnsOf(line, span.from, span.to + 1)])]
   const moves = [...contexts].flatMap(([key, context]) => movesIn(context, lastOf.get(key), line, turns, span.from, reason))
   return moves.sort((a, b) => a.at - b.at || a.channel.localeCompare(b.channel) || a.minQuantity - b.minQuantity)
 }
@@ -58,7 +59,11 @@ function movesIn(
   return moves
 }
 
-function reasonAt(period: { from: number; began: Reason } | undefined, before: { to: number; ended: Reason } | undefined, at: number) {
+function reasonAt(
+  period: { from: number; began: Reason } | undefined,
+  before: { to: number; ended: Reason } | undefined,
+  at: number
+) {
   if (period?.from === at) return period.began
   return before?.to === at ? before.ended : undefined
 }

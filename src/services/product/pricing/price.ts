@@ -8,8 +8,13 @@ export type Price = Static<typeof Money>
 
 /** Prices as they are kept: of two with one currency the last counts. */
 export function pricesOf(given: readonly Price[]): Price[] {
-  const amounts = new Map(given.map(({ currency, amount }) => [currency, fromMinor(toMinor(amount, currency), currency)]))
+  const amounts = new Map(given.map(({ currency, amount }) => [currency, canonicalAmount(amount, currency)]))
   return [...amounts].map(([currency, amount]) => ({ amount, currency })).sort((a, b) => (a.currency < b.currency ? -1 : 1))
+}
+
+/** With exactly as many decimals as the currency has. */
+export function canonicalAmount(amount: string, currency: string): string {
+  return fromMinor(toMinor(amount, currency), currency)
 }
 
 export type PriceDifference = { currency: string; oldAmount: string | null; newAmount: string | null }

@@ -1,4 +1,4 @@
-import type { catalogOperations } from '#contracts/http/product-catalog.ts'
+import type { priceOperations } from '#contracts/http/product-prices.ts'
 import type { VariantPrices } from '#contracts/resources/price.ts'
 import type { Transaction } from '#platform/database.ts'
 import { checkVersion } from '#platform/etag.ts'
@@ -10,7 +10,7 @@ import { variantIn } from '../catalog/variant.ts'
 import { pricesOf, variantPricesOf } from './price.ts'
 
 /** Replaces the prices of a variant; each currency in which they differ is announced and remembered. */
-export async function setPrices(tx: Transaction, input: Input<typeof catalogOperations.setPrices>): Promise<VariantPrices> {
+export async function setPrices(tx: Transaction, input: Input<typeof priceOperations.setPrices>): Promise<VariantPrices> {
   const { variantId } = input.params
   const { variant, ...locked } = await lockProductOf(tx, variantId)
   checkVersion(input.expected, variant.version)

@@ -1,0 +1,17 @@
+import type { priceOperations } from '#contracts/http/product-prices.ts'
+import type { Transaction } from '#platform/database.ts'
+import { checkVersion } from '#platform/etag.ts'
+import type { Input } from '#platform/handlers.ts'
+import { closePeriod, lockPriceList, reviewSoon } from './price-list.ts'
+
+/** Deletes a price list. What its prices were stays known, so that what was paid can be told. */
+export async function deletePriceList(
+  tx: Transaction,
+  { params: { priceListId }, expected, actor }: Input<typeof priceOperations.deletePriceList>
+): Promise<undefined> {
+  const list = await lockPriceList(tx, priceListId)
+  checkVersion(expected, list.version)
+  if (list.status === 'active') await closePeriod(tx, priceListId, actor.subject)
+  reviewSoon(tx, priceListId)
+  await tx.query('delete from price_lists where price_list_id = $1', [priceListId])
+}

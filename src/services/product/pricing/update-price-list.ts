@@ -1,0 +1,42 @@
+import type { priceOperations } from '#contracts/http/product-prices.ts'
+import { Problem } from '#contracts/problems.ts'
+import type { PriceList } from '#contracts/resources/price-list.ts'
+import { type Transaction, violated } from '#platform/database.ts'
+import { checkVersion } from '#platform/etag.ts'
+import type { Input } from '#platform/handlers.ts'
+import { closePeriod, lockPriceList, openPeriod, type PriceListRow, reviewSoon, toPriceList } from './price-list.ts'
+
+/** Changes a price list. What it applies is another from now on; whoever pays another price thereby is told soon. */
+export async function updatePriceList(
+  tx: Transaction,
+  { params: { priceListId }, body, expected, actor }: Input<typeof priceOperations.updatePriceList>
+): Promise<PriceList> {
+  const before = await lockPriceList(tx, priceListId)
+  checkVersion(expected, before.version)
+  const after = { ...before, ...body }
+  const names = ['code', 'name', 'channel', 'customerGroup', 'priority', 'status'] as const
+  if (names.every(name => after[name] === before[name])) return before
+  const stored = await store(tx, after)
+  const applies = ['channel', 'customerGroup', 'priority', 'status'] as const
+  if (applies.some(name => after[name] !== before[name])) {
+    if (before.status === 'active') await closePeriod(tx, priceListId, actor.subject)
+    if (after.status === 'active') await openPeriod(tx, stored, actor.subject)
+    reviewSoon(tx, priceListId)
+  }
+  return stored
+}
+
+async function store(tx: Transaction, list: PriceList): Promise<PriceList> {
+  const { priceListId, code, name, channel, customerGroup, priority, status } = list
+  try {
+    const [row] = await tx.query<PriceListRow>(
+      `update price_lists set code = $2, name = $3, channel = $4, customer_group = $5, priority = $6, status = $7, version = version + 1,
+         updated_at = now()
+       where price_list_id = $1 returning *`,
+      [priceListId, code, name, channel ?? '', customerGroup ?? '', priority, status]
+    )
+    return toPriceList(row!)
+  } catch (error) {
+    throw violated(error) === 'price_lists_code' ? new Problem('code-taken', `Another price list has the code ${code}`) : error
+  }
+}
