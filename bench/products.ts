@@ -20,8 +20,7 @@ export function productsOf(count: number, name: string): SampleProduct[] {
     variants: ['41', '42', '43'].map(size => ({
       sku: `${name}-${n}-${size}`,
       options: { Size: size },
-      prices: [{ amount: '89.90', currency: 'EUR' }],
-      inventory: { onHand: 100 }
+      prices: [{ amount: '89.90', currency: 'EUR' }]
     }))
   }))
 }

@@ -18,13 +18,20 @@ after(() => service[Symbol.asyncDispose]())
 const get = (path: string) => service.request('GET', path)
 
 test('a cursor is refused by every other listing, by other filters, and once a character of it is another', async () => {
-  let variantId = ''
-  for (let i = 0; i < 2; i++) variantId = (await validProductRequest(service, 'listProducts')).params!.variantId!
+  let params: Record<string, string> = {}
+  for (let i = 0; i < 2; i++) params = (await validProductRequest(service, 'listProducts')).params!
   for (const amount of ['1', '2'])
-    await service.request('PUT', `/v1/variants/${variantId}/prices`, { prices: [{ amount, currency: 'EUR' }] })
+    await service.request('PUT', `/v1/variants/${params.variantId}/prices`, { prices: [{ amount, currency: 'EUR' }] })
+  const listed = ['3', '4'].map((amount, index) => ({
+    variantId: params.variantId,
+    amount,
+    currency: 'EUR',
+    minQuantity: 100 + index
+  }))
+  await service.request('PUT', `/v1/price-lists/${params.priceListId}/prices`, { prices: listed })
   const listings = Object.values<Operation>(productApi.operations)
     .filter(({ query }) => query && 'cursor' in query.properties)
-    .map(({ path }) => path.replace('{variantId}', variantId))
+    .map(({ path }) => path.replaceAll(/\{(\w+)\}/g, (_, name: string) => params[name]!))
   const cursors = new Map<string, string>()
   for (const path of listings) cursors.set(path, (await get(`${path}?limit=1`)).body.nextCursor)
   assert.ok(listings.length >= 7 && !cursors.values().some(cursor => cursor === null), JSON.stringify([...cursors]))

@@ -33,7 +33,7 @@ export const imports: Group = {
     const shoot = async (): Promise<Sample> => {
       await using stack = new AsyncDisposableStack()
       const shop = await scene.startShop(await scene.createDatabase(`imports_${round++}`), ['product'], {}, stack)
-      return importInto(shop, scene, productsOf(imported, `round-${round}`))
+      return await importInto(shop, scene, productsOf(imported, `round-${round}`))
     }
     return { cases: [...cases, { name: IMPORT, against: COPY, shoot }], figures: { import: ratio(IMPORT, COPY) } }
   }

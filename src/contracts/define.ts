@@ -32,6 +32,8 @@ export type Operation = {
   idempotency?: 'required'
   /** The reply carries an ETag made of the resource's `version`; GET honours If-None-Match, mutations of what exists If-Match. */
   conditional?: true
+  /** A listing, which has no version: the reply carries an ETag made of its text, and If-None-Match is honoured. */
+  revalidated?: true
 }
 
 export type Api = {

@@ -90,11 +90,11 @@ function operationObject(operationId: string, operation: Operation, schemas: Nam
 }
 
 function parametersOf(operation: Operation, schemas: NamedSchemas): Json[] {
-  const { params, query, method, conditional, idempotency } = operation
+  const { params, query, method, conditional, revalidated, idempotency } = operation
   const named: string[] = []
   if (method !== 'GET') named.push(idempotency === 'required' ? 'RequiredIdempotencyKey' : 'IdempotencyKey')
   if (honoursIfMatch(operation)) named.push('IfMatch')
-  if (method === 'GET' && conditional) named.push('IfNoneMatch')
+  if (method === 'GET' && (conditional || revalidated)) named.push('IfNoneMatch')
   return [
     ...valuesIn('path', params, schemas),
     ...valuesIn('query', query, schemas),
@@ -151,7 +151,7 @@ function linesOf(line: TSchema | null | undefined, schemas: NamedSchemas): JsonO
 function repliesOf(operation: Operation, schemas: NamedSchemas): JsonObject {
   const { status, body, mediaType, description } = operation.reply
   const headers: JsonObject = { 'X-Request-Id': header('X-Request-Id') }
-  if (operation.conditional && body) headers.ETag = header('ETag')
+  if ((operation.conditional || operation.revalidated) && body) headers.ETag = header('ETag')
   if (operation.location) headers.Location = header('Location')
   if (operation.method !== 'GET') headers['Idempotency-Replayed'] = header('Idempotency-Replayed')
   const sent = mediaType
@@ -159,7 +159,7 @@ function repliesOf(operation: Operation, schemas: NamedSchemas): JsonObject {
     : body && { 'application/json': { schema: linesOf(body, schemas) } }
   const content = sent ? { content: sent } : {}
   const replies: JsonObject = { [String(status)]: { description, headers, ...content } }
-  if (operation.method === 'GET' && operation.conditional) {
+  if (operation.method === 'GET' && (operation.conditional || operation.revalidated)) {
     const unchanged = { 'X-Request-Id': header('X-Request-Id'), ETag: header('ETag') }
     replies['304'] = { description: 'It is still the version in If-None-Match', headers: unchanged }
   }

@@ -4,7 +4,8 @@ import { after, suite, test } from 'node:test'
 import { Problem } from '#contracts/problems.ts'
 import { openMessaging, openTested } from '../../test/support/messaging.ts'
 import { eventually } from '../../test/support/world.ts'
-import { isAway, type Transaction } from './database.ts'
+import type { Transaction } from './database.ts'
+import { isAway } from './database-errors.ts'
 
 const tested = await openMessaging()
 const { database, admin } = tested

@@ -8,7 +8,7 @@ import { change, delivered, leaveEffect, openMessaging, quiet, ThingChanged } fr
 import { eventually } from '../../test/support/world.ts'
 import { consume } from './consume.ts'
 import { on } from './consumer.ts'
-import { isAway } from './database.ts'
+import { isAway } from './database-errors.ts'
 import { removeEmbeddedPostgres, startEmbeddedPostgres } from './embedded-postgres.ts'
 import { startBrokerOutlet } from './outlet.ts'
 import { startRelay } from './relay.ts'

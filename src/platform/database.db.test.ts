@@ -3,7 +3,8 @@ import { after, suite, test } from 'node:test'
 import { Problem } from '#contracts/problems.ts'
 import { openMessaging, openTested } from '../../test/support/messaging.ts'
 import { eventually } from '../../test/support/world.ts'
-import { type Database, isAway, isOutage, sqlState, type Transaction, violated } from './database.ts'
+import type { Database, Transaction } from './database.ts'
+import { isAway, isOutage, sqlState, violated } from './database-errors.ts'
 
 const tested = await openMessaging()
 const { database, admin } = tested

@@ -5,6 +5,7 @@
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
+import { isStale, lastStates, refuse, sqlState } from './database-errors.ts'
 import type { Log } from './log.ts'
 
 export type Row = Record<string, unknown>
@@ -14,10 +15,10 @@ export interface Queryable {
 }
 
 /**
- * Whose transactions these are: the `source` of the events they announce; whom to tell after a commit that there are new events,
- * and which resources changed, so that caches in this process forget them.
+ * Whose transactions these are: the `source` of the events they announce; whom to tell after a commit that there are new events, which
+ * resources changed, and, of every commit, that anything may have, so that caches in this process forget it.
  */
-export type Origin = { source: string; announced(): void; changed(id: string): void }
+export type Origin = { source: string; announced(): void; changed(id: string): void; committed(): void }
 
 export interface Transaction extends Queryable {
   readonly origin: Origin
@@ -75,7 +76,11 @@ const planning = '-c max_parallel_workers_per_gather=0 -c jit=off'
 const keepalives = '-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3 -c tcp_user_timeout=15000'
 
 export function openDatabase(options: { url: string; schema: string; poolSize: number; log: Log; origin?: Origin }): Database {
-  const { schema, log, origin = { source: `/${schema}-service`, announced: () => {}, changed: () => {} } } = options
+  const {
+    schema,
+    log,
+    origin = { source: `/${schema}-service`, announced: () => {}, changed: () => {}, committed: () => {} }
+  } = options
   const settings = (purpose: string) => ({
     connectionString: options.url,
     application_name: `${schema}.${purpose}`,
@@ -206,6 +211,7 @@ async function transacted<Result>(
   })
   // The server answers ROLLBACK, without an error, after a statement that failed and that no savepoint has taken back.
   if (command !== 'COMMIT' || failed?.error instanceof TypeError) throw failed?.error
+  origin.committed()
   for (const hook of hooks) hook()
   return result
 }
@@ -221,44 +227,4 @@ async function retried<Result>(attempt: () => Promise<Result>): Promise<Result> 
       await delay(Math.random() * 50 * tries)
     }
   }
-}
-
-/** The tables have changed since this connection prepared the statement, by a migration of the next release. */
-function isStale(error: unknown): boolean {
-  return sqlState(error) === '0A000' && (error as pg.DatabaseError).routine === 'RevalidateCachedQuery'
-}
-
-/** The connection broke or could not be had, so what became of a statement under way is not known. */
-class DatabaseAway extends Error {}
-
-function refuse(error: unknown): never {
-  // What cannot be made a value of PostgreSQL's has never left this process.
-  if (error instanceof pg.DatabaseError || error instanceof TypeError) throw error
-  throw new DatabaseAway(error instanceof Error ? error.message : String(error), { cause: error })
-}
-
-export function sqlState(error: unknown): string | undefined {
-  return error instanceof pg.DatabaseError ? error.code : undefined
-}
-
-/** The constraint that an error names, such as a unique index: behaviours turn it into a problem. */
-export function violated(error: unknown): string | undefined {
-  return error instanceof pg.DatabaseError && error.code?.startsWith('23') ? error.constraint : undefined
-}
-
-/** SQLSTATE classes of a server that cannot serve anybody now: connection, resources, operator intervention, read-only. */
-const awayStates = /^(08|53|57P|58|25006)/
-/** Of a statement that was not done in time: it took too long, or others were in its way. */
-const busyStates = /^(57014|55P03|25P0[34]|40)/
-/** After these the server ends the connection. */
-const lastStates = /^(08|57P|25P0[34])/
-
-/** Whether the database is away: it is not the statement's fault, and nothing else would succeed now. */
-export function isAway(error: unknown): boolean {
-  return error instanceof DatabaseAway || awayStates.test(sqlState(error) ?? '')
-}
-
-/** Whether an error says that the database is away or overloaded, rather than that the statement is wrong. */
-export function isOutage(error: unknown): boolean {
-  return isAway(error) || busyStates.test(sqlState(error) ?? '')
 }

@@ -8,7 +8,8 @@ import { runService } from '../../test/support/service.ts'
 import { eventually } from '../../test/support/world.ts'
 import { consume } from './consume.ts'
 import { type Consumer, on } from './consumer.ts'
-import { isAway, type Transaction } from './database.ts'
+import type { Transaction } from './database.ts'
+import { isAway } from './database-errors.ts'
 import { discardDeadLetter, readDeadLetter, readDeadLetters, replayDeadLetter } from './dead-letters.ts'
 
 const tested = await openMessaging()

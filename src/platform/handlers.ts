@@ -19,6 +19,9 @@ export type Input<Op extends Operation> = {
   traceparent: string | undefined
 }
 
+/** What a listing is asked: nothing of who asks, since others who ask the same are given the same answer. */
+export type Asked<Op extends Operation> = Pick<Input<Op>, 'params' | 'query'>
+
 export type Output<Op extends Operation> = Op['reply'] extends { body: infer Schema extends TSchema } ? Static<Schema> : undefined
 
 /** What reading handlers may use. */
@@ -30,15 +33,21 @@ export type StoredDocument = { id: string; version: number; text: string }
 /** A body that is read as it comes, however large it is. Reading throws when the client goes away, falls silent or sends too much. */
 export type Upload = { mediaType: string; chunks: AsyncIterable<Buffer> }
 
-/** What became of an upload: either its end is committed, or nothing of it is to stay. */
+/**
+ * An upload that is here to its end. Either its end is committed, or nothing of it is to stay. Neither is called where the process dies or
+ * the database is away, so what is kept while it comes must be recognizable as unfinished, and swept in time.
+ */
 export type Uploaded<Out> = {
   /** Ends it in the transaction that also holds the idempotency record. Runs again should the transaction have to. */
   commit(tx: Transaction): Promise<Out>
-  /** The request was a repetition, or was refused: drops what was kept while it came. */
+  /** The request was a repetition, which is answered as before, or `commit` refused: drops what was kept while it came. */
   discard(): Promise<void>
 }
 
-/** An answer that is sent as it is made. What `chunks` holds is let go of by its `return`, also when the client goes away. */
+/**
+ * An answer that is sent as it is made, in pieces of some ten kilobytes. `chunks` is begun always, for HEAD too, and what it holds is let go
+ * of by its `return`: at the end, when the client goes away, and when it takes too long over a piece.
+ */
 export type Download = { filename?: string; headers?: Record<string, string>; chunks: AsyncIterable<string> }
 
 export type Handler<Op extends Operation = Operation> =
@@ -46,7 +55,7 @@ export type Handler<Op extends Operation = Operation> =
   | { kind: 'write'; run(tx: Transaction, input: Input<Op>): Promise<Output<Op>> }
   | { kind: 'batch'; run(tx: Transaction, inputs: readonly Input<Op>[]): Promise<readonly (Output<Op> | Problem)[]> }
   | { kind: 'document'; load(database: Queryable, ids: readonly string[]): Promise<StoredDocument[]> }
-  | { kind: 'listing'; run(reading: Reading, input: Input<Op>): Promise<string> }
+  | { kind: 'listing'; run(reading: Reading, asked: Asked<Op>): Promise<string> }
   | { kind: 'upload'; run(reading: Reading, input: Input<Op>, upload: Upload): Promise<Uploaded<Output<Op>>> }
   | { kind: 'download'; run(reading: Reading, input: Input<Op>): Promise<Download> }
 
@@ -73,12 +82,18 @@ export function document(load: (database: Queryable, ids: readonly string[]) => 
   return { kind: 'document' as const, load }
 }
 
-/** Answers with a text made of stored documents. The same question within a second gets the same text, unless something changed. */
-export function listing<In>(run: (reading: Reading, input: In) => Promise<string>) {
+/**
+ * Answers with the JSON text that `run` made of stored texts, and serves it again to the same question: for up to a second, until anything
+ * was committed in this process. So it depends on path and query alone. See listings.ts.
+ */
+export function listing<In>(run: (reading: Reading, asked: In) => Promise<string>) {
   return { kind: 'listing' as const, run }
 }
 
-/** Takes a body of one of the media types that the operation `consumes`, as it comes. */
+/**
+ * Takes a body of one of the media types that the operation `consumes`, as it comes, with no more of it in memory than was asked for. `run`
+ * reads it to its end; what it throws before is the answer, and what it kept until then it drops.
+ */
 export function upload<In, Out>(run: (reading: Reading, input: In, upload: Upload) => Promise<Uploaded<Out>>) {
   return { kind: 'upload' as const, run }
 }

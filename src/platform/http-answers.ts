@@ -3,14 +3,12 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Operation } from '#contracts/define.ts'
 import { Problem, problems } from '#contracts/problems.ts'
 import { batched } from './batched.ts'
-import { isAway, type Transaction } from './database.ts'
+import type { Transaction } from './database.ts'
+import { isAway } from './database-errors.ts'
 import type { CachedDocument, Documents } from './documents.ts'
 import { etagOf, noneMatch, readIfMatch } from './etag.ts'
 import type { Handler, Input, Reading } from './handlers.ts'
-import { answerDownload } from './http-downloads.ts'
-import { answerListing } from './http-listings.ts'
 import { problemHeaders, toProblemJson } from './http-problems.ts'
-import { answerUpload } from './http-uploads.ts'
 import {
   claimKeys,
   fingerprintOf,
@@ -20,6 +18,7 @@ import {
   storeReplies
 } from './idempotency.ts'
 import type { Listings } from './listings.ts'
+import type { Log } from './log.ts'
 import { traceIdOf } from './trace.ts'
 
 export type Edge = Reading & {
@@ -29,14 +28,16 @@ export type Edge = Reading & {
   listings: Listings
   uploadBytesMax: number
   baseUrl: string
+  log: Log
 }
 
 /** `body` is the valid body; path, query and actor are in the request. Undefined: it is sent already. */
 export type Answer = (request: FastifyRequest, reply: FastifyReply, body: unknown) => Promise<unknown> | undefined
 
-export function answerer(edge: Edge, operationId: string, operation: Operation): Answer {
-  const handler = edge.handlers[operationId]
-  if (!handler) throw new Error(`${operationId} has no handler`)
+/** Of the kinds whose replies are made whole; the others have files of their own (see http-kinds.ts). */
+export type WholeHandler = Extract<Handler, { kind: 'read' | 'write' | 'batch' | 'document' }>
+
+export function answerWhole(edge: Edge, operation: Operation, handler: WholeHandler): Answer {
   switch (handler.kind) {
     case 'read':
       return async (request, reply, body) => {
@@ -45,12 +46,6 @@ export function answerer(edge: Edge, operationId: string, operation: Operation):
       }
     case 'document':
       return documentAnswer(edge.documents(handler))
-    case 'listing':
-      return answerListing(edge, handler)
-    case 'upload':
-      return answerUpload(edge, operation, handler)
-    case 'download':
-      return answerDownload(edge, operation, handler)
     case 'write':
       return async (request, reply, body) => {
         const attempt = attemptOf(operation, request, body)

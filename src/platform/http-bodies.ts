@@ -8,25 +8,29 @@ type Deadline = { timer: NodeJS.Timeout; late: () => void }
 const deadlines = new WeakMap<IncomingMessage, Deadline>()
 
 /** Calls `late` once if the body is not there in time. Without a body nothing is waited for. */
-export function limitBody(request: IncomingMessage, late: () => void, bodyMsMax = BODY_MS_MAX): void {
-  if (request.headers['content-length'] === undefined && request.headers['transfer-encoding'] === undefined) return
-  if (request.headers['content-length'] === '0') return
-  const end = () => clearTimeout(deadlines.get(request)?.timer)
-  deadlines.set(request, { timer: setTimeout(late, bodyMsMax).unref(), late })
-  request.once('end', end).once('close', end)
+export function limitBody(request: IncomingMessage, late: () => void): void {
+  const { 'content-length': length, 'transfer-encoding': encoding } = request.headers
+  if (encoding === undefined && (length === undefined || length === '0')) return
+  const arrive = () => clearTimeout(deadlines.get(request)?.timer)
+  // What is here to its end, and read by nobody, is not late.
+  const timer = setTimeout(() => request.complete || late(), BODY_MS_MAX)
+  deadlines.set(request, { timer, late })
+  request.once('end', arrive).once('close', arrive)
 }
 
 /** From now on the body may take as long as it likes, if only it does not fall silent. */
-export function keepBodyComing(request: IncomingMessage, silenceMsMax = SILENCE_MS_MAX): void {
+export function keepBodyComing(request: IncomingMessage): void {
   const deadline = deadlines.get(request)
   if (!deadline) return
   clearTimeout(deadline.timer)
-  let seen = 0
-  // Silence of the sender, not of the reader: what nobody has read yet is here.
-  const timer = setInterval(() => {
+  let seen = request.socket.bytesRead
+  deadline.timer = setInterval(() => {
     const { bytesRead } = request.socket
-    if (bytesRead === seen && request.readableLength === 0) deadline.late()
+    // Silence of the sender, not of the reader: what nobody has read yet is here.
+    if (bytesRead === seen && request.readableLength === 0 && !request.complete) {
+      clearTimeout(deadline.timer)
+      deadline.late()
+    }
     seen = bytesRead
-  }, silenceMsMax)
-  deadline.timer = timer.unref()
+  }, SILENCE_MS_MAX)
 }

@@ -2,20 +2,20 @@
 import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
-import { Pool } from 'undici'
+import { type Dispatcher, Pool } from 'undici'
 
 export type HttpReply<Body = unknown> = { status: number; headers: Record<string, string | string[] | undefined>; body: Body }
 
 export type CallOptions = { body?: unknown; headers?: Record<string, string>; idempotencyKey?: string }
 
+/** `bytes`, where it is known, is said before the file. */
+export type FileToSend = { mediaType: string; chunks: AsyncIterable<Uint8Array>; bytes?: number; idempotencyKey?: string }
+
 export interface HttpClient extends AsyncDisposable {
   /** Sends one request, retried while the service is away or overloaded; a POST carries an Idempotency-Key, so that this is safe. */
   call<Body>(method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, options?: CallOptions): Promise<HttpReply<Body>>
-  /** Sends a file as it is read. Once: what was read cannot be sent again. */
-  upload<Body>(
-    path: string,
-    file: { mediaType: string; chunks: AsyncIterable<Uint8Array>; bytes?: number }
-  ): Promise<HttpReply<Body>>
+  /** Sends a file as it is read. Once: what was read cannot be sent again, but the same file may be, under the same key. */
+  upload<Body>(path: string, file: FileToSend): Promise<HttpReply<Body>>
   /** Gets an answer as it comes. A status of 400 or more has its problem as the body. */
   download(path: string): Promise<HttpReply<AsyncIterable<Uint8Array>>>
 }
@@ -58,8 +58,7 @@ export function openHttpClient(options: {
       headers: { ...(await authorization()), ...headers, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
       ...(body === undefined ? {} : { body })
     })
-    const text = await reply.body.text()
-    return { status: reply.statusCode, headers: reply.headers, body: (text === '' ? undefined : JSON.parse(text)) as Body }
+    return wholeReply<Body>(reply)
   }
 
   return {
@@ -76,25 +75,11 @@ export function openHttpClient(options: {
         await delay(Math.random() * Math.min(2000, 50 * 2 ** attempt))
       }
     },
-    async upload<Body>(
-      path: string,
-      { mediaType, chunks, bytes }: { mediaType: string; chunks: AsyncIterable<Uint8Array>; bytes?: number }
-    ) {
-      const reply = await pool.request({
-        method: 'POST',
-        path,
-        headers: {
-          ...(await authorization()),
-          'content-type': mediaType,
-          'idempotency-key': randomUUID(),
-          ...(bytes === undefined ? {} : { 'content-length': String(bytes) })
-        },
-        body: Readable.from(chunks, { objectMode: false }),
-        // What is sent says when it will have arrived; an answer may take as long after that.
-        headersTimeout: 0
-      })
-      const text = await reply.body.text()
-      return { status: reply.statusCode, headers: reply.headers, body: (text === '' ? undefined : JSON.parse(text)) as Body }
+    async upload<Body>(path: string, { mediaType, chunks, bytes, idempotencyKey = randomUUID() }: FileToSend) {
+      const length = bytes === undefined ? {} : { 'content-length': String(bytes) }
+      const headers = { ...(await authorization()), 'content-type': mediaType, 'idempotency-key': idempotencyKey, ...length }
+      const body = Readable.from(chunks, { objectMode: false })
+      return wholeReply<Body>(await pool.request({ method: 'POST', path, headers, body }))
     },
     async download(path) {
       const reply = await pool.request({ method: 'GET', path, headers: await authorization() })
@@ -102,6 +87,11 @@ export function openHttpClient(options: {
     },
     [Symbol.asyncDispose]: () => pool.close()
   }
+}
+
+async function wholeReply<Body>({ statusCode, headers, body }: Dispatcher.ResponseData): Promise<HttpReply<Body>> {
+  const text = await body.text()
+  return { status: statusCode, headers, body: (text === '' ? undefined : JSON.parse(text)) as Body }
 }
 
 /** An answer that says "not now", including a request with the same key that is still being processed. */

@@ -1,14 +1,14 @@
 /** Answers that are sent as they are made, at the pace of whoever reads them. */
 import { Readable } from 'node:stream'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import type { Operation } from '#contracts/define.ts'
 import type { Handler } from './handlers.ts'
-import { type Edge, inputOf } from './http-answers.ts'
+import { type Answer, type Edge, inputOf } from './http-answers.ts'
 
 type DownloadHandler = Extract<Handler, { kind: 'download' }>
 
-export function answerDownload(edge: Edge, { reply: { mediaType } }: Operation, { run }: DownloadHandler) {
-  return async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
+export function answerDownload(edge: Edge, { reply: { mediaType } }: Operation, { run }: DownloadHandler): Answer {
+  return async (request, reply) => {
     const { filename, headers = {}, chunks } = await run(edge, inputOf(request, undefined))
     const iterator = chunks[Symbol.asyncIterator]()
     // The first is made before anything is sent: what fails until then is answered as a problem.
@@ -17,19 +17,45 @@ export function answerDownload(edge: Edge, { reply: { mediaType } }: Operation, 
     if (filename) reply.header('content-disposition', `attachment; filename="${filename}"`)
     if (request.method === 'HEAD') {
       await iterator.return?.()
-      return reply.send()
+      // Not nothing, whose length would be told: that of what is not made nobody knows.
+      return reply.send(Readable.from([]))
     }
-    return reply.send(Readable.from(rest(first, iterator), { objectMode: false, highWaterMark: CHUNK_BYTES }))
+    const pieces = piecesOf(first, iterator, () => reply.raw.destroy())
+    return reply.send(Readable.from(told(pieces, edge, request), { objectMode: false, highWaterMark: PIECE_BYTES }))
   }
 }
 
-const CHUNK_BYTES = 65_536
+const PIECE_BYTES = 65_536
+/** What a reader may take over one piece: meanwhile a snapshot is held open for it. */
+const PIECE_MS_MAX = 30_000
 
-/** Ends the iterator also when the reader goes away: then the stream is destroyed, and this generator with it. */
-async function* rest(first: IteratorResult<string>, iterator: AsyncIterator<string>): AsyncGenerator<string> {
+/** An answer piece by piece; `cut` is called when one is not taken in time. Its end, whichever it is, is the end of `iterator`. */
+export async function* piecesOf(
+  first: IteratorResult<string>,
+  iterator: AsyncIterator<string>,
+  cut: () => void,
+  pieceMsMax = PIECE_MS_MAX
+): AsyncGenerator<string> {
+  let timer: NodeJS.Timeout | undefined
   try {
-    for (let next = first; !next.done; next = await iterator.next()) if (next.value !== '') yield next.value
+    for (let next = first; !next.done; next = await iterator.next()) {
+      if (next.value === '') continue
+      timer = setTimeout(cut, pieceMsMax)
+      yield next.value
+      clearTimeout(timer)
+    }
   } finally {
+    clearTimeout(timer)
     await iterator.return?.()
+  }
+}
+
+/** Its status was sent long ago, so that nobody would hear of a failure half-way: the connection just ends. */
+async function* told(pieces: AsyncGenerator<string>, { log }: Edge, { url }: FastifyRequest): AsyncGenerator<string> {
+  try {
+    yield* pieces
+  } catch (error) {
+    log.error({ unit: 'http', url, err: error }, 'an answer broke off')
+    throw error
   }
 }

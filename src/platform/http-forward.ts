@@ -18,21 +18,18 @@ export type Upstream = {
   url: string
   /** The first segments below /v1 that are its own: `products`. */
   resources: readonly string[]
-  /** Those of them that take bodies as they come: however long the sending takes, it is not the service that is slow. */
-  streamed: readonly string[]
   /** First segments outside /v1: `oauth`. */
   beside: readonly string[]
 }
 
 const VERSION_PREFIX = '/v1'
 const CONNECT_TIMEOUT_MS = 2_000
-const UPLOAD_MS_MAX = 3_600_000
 /** Every service bounds these, and so does the gateway: they are taken in before a service is troubled. Anything else streams. */
 const JSON_TYPES = ['application/json', 'application/merge-patch+json']
 
 export function addUpstream(
   app: FastifyInstance,
-  { service, url, resources, streamed, beside }: Upstream,
+  { service, url, resources, beside }: Upstream,
   { timeoutMs, refuse, log }: { timeoutMs: number; refuse: Refuse; log: Log }
 ): void {
   const away = (reply: FastifyReply, { error }: { error: Error }) => {
@@ -48,7 +45,7 @@ export function addUpstream(
       new Problem('unavailable', `The ${service} service cannot answer now`, { retryAfterSeconds: 1 })
     )
   }
-  const forward = (prefix: string, segments: readonly string[], rewritePrefix: string, headersTimeout = timeoutMs) => {
+  const forward = (prefix: string, segments: readonly string[], rewritePrefix: string) => {
     if (segments.length === 0) return
     app.register(httpProxy, {
       prefix,
@@ -60,7 +57,7 @@ export function addUpstream(
       config: { operationId: service },
       disableRequestLogging: true,
       // Unbounded, since a request whose client has gone holds its connection until the service answers; inFlightMax bounds the rest.
-      undici: { connections: null, headersTimeout, connectTimeout: CONNECT_TIMEOUT_MS },
+      undici: { connections: null, headersTimeout: timeoutMs, connectTimeout: CONNECT_TIMEOUT_MS },
       replyOptions: {
         rewriteRequestHeaders,
         rewriteHeaders,
@@ -70,9 +67,7 @@ export function addUpstream(
       }
     })
   }
-  const whole = resources.filter(segment => !streamed.includes(segment))
-  forward(VERSION_PREFIX, whole, new URL(url).pathname)
-  forward(VERSION_PREFIX, streamed, new URL(url).pathname, UPLOAD_MS_MAX)
+  forward(VERSION_PREFIX, resources, new URL(url).pathname)
   forward('', beside, rootPathOf(url))
 }
 

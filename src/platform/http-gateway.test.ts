@@ -11,12 +11,7 @@ import type { HttpServer } from './http-server.ts'
 import { openLog } from './log.ts'
 
 const log = openLog(readConfig({ LOG_LEVEL: 'silent', LOG_FORMAT: 'json' }))
-const shop: Omit<Upstream, 'url'> = {
-  service: 'shop',
-  resources: ['goods', 'prices', 'files'],
-  streamed: ['files'],
-  beside: ['oauth', '.well-known']
-}
+const shop: Omit<Upstream, 'url'> = { service: 'shop', resources: ['goods', 'prices'], beside: ['oauth', '.well-known'] }
 
 function open(upstreams: readonly Upstream[], more: { timeoutMs?: number; inFlightMax?: number } = {}): Promise<HttpServer> {
   const at = { host: '127.0.0.1', port: 0, baseUrl: 'http://localhost:8080' }
@@ -179,9 +174,9 @@ test('a service that is away, slow or breaks off is answered 503 with Retry-Afte
   await gone[Symbol.asyncDispose]()
   await using gateway = await open(
     [
-      { service: 'slow', url: `${slow.url}/v1`, resources: ['slow'], streamed: [], beside: [] },
-      { service: 'rude', url: `${rude.url}/v1`, resources: ['rude'], streamed: [], beside: [] },
-      { service: 'gone', url: `${gone.url}/v1`, resources: ['gone'], streamed: [], beside: [] }
+      { service: 'slow', url: `${slow.url}/v1`, resources: ['slow'], beside: [] },
+      { service: 'rude', url: `${rude.url}/v1`, resources: ['rude'], beside: [] },
+      { service: 'gone', url: `${gone.url}/v1`, resources: ['gone'], beside: [] }
     ],
     { timeoutMs: 50 }
   )
@@ -226,8 +221,8 @@ test('it is ready when every service is, and says which is not', async () => {
     reply.writeHead(ready && request.url === '/api/health/ready' ? 200 : 503).end()
   )
   await using gateway = await open([
-    { service: 'first', url: `${first.url}/v1`, resources: ['first'], streamed: [], beside: [] },
-    { service: 'second', url: `${second.url}/api/v3`, resources: ['second'], streamed: [], beside: [] }
+    { service: 'first', url: `${first.url}/v1`, resources: ['first'], beside: [] },
+    { service: 'second', url: `${second.url}/api/v3`, resources: ['second'], beside: [] }
   ])
   const health = async (which: string) => {
     const { status, headers, body } = await send(`${gateway.url}/health/${which}`)

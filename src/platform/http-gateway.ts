@@ -17,7 +17,7 @@ export type GatewayOptions = Listening & {
   /** Where people reach it; problem types are there. */
   baseUrl: string
   inFlightMax: number
-  /** How long a service may take to begin its answer. */
+  /** How long a service may take to begin its answer once the request is there, or to take a piece of one that is streamed. */
   timeoutMs?: number
 }
 

@@ -2,7 +2,7 @@
 import { STATUS_CODES } from 'node:http'
 import type { FastifyError } from 'fastify'
 import { Problem, type ProblemCode, problems } from '#contracts/problems.ts'
-import { isOutage } from './database.ts'
+import { isOutage } from './database-errors.ts'
 import { etagOf } from './etag.ts'
 import { fragmentOf, JsonRefused } from './json.ts'
 

@@ -4,56 +4,69 @@ import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Operation } from '#contracts/define.ts'
 import { Problem } from '#contracts/problems.ts'
-import type { Handler, Upload, Uploaded } from './handlers.ts'
-import { type Attempt, attemptOf, type Edge, send, writeOnce } from './http-answers.ts'
+import { isAway } from './database-errors.ts'
+import type { Handler, Uploaded } from './handlers.ts'
+import { type Answer, type Attempt, attemptOf, type Edge, type Reply, send, writeOnce } from './http-answers.ts'
 import { keepBodyComing } from './http-bodies.ts'
 import { fingerprintOf } from './idempotency.ts'
 
 type UploadHandler = Extract<Handler, { kind: 'upload' }>
 
-export function answerUpload(edge: Edge, operation: Operation, { run }: UploadHandler) {
-  return async (request: FastifyRequest, reply: FastifyReply, body: unknown): Promise<unknown> => {
-    if (body === undefined) throw new Problem('unsupported-media-type', 'Send the file as the body, with its media type')
-    const attempt = attemptOf(operation, request, undefined)
-    const stream = body as IncomingMessage
-    if (Number(request.headers['content-length']) > edge.uploadBytesMax) throw tooLarge(edge.uploadBytesMax)
-    keepBodyComing(stream)
+export function answerUpload(edge: Edge, operation: Operation, { run }: UploadHandler): Answer {
+  const { uploadBytesMax: bytesMax } = edge
+  const keysUnderWay = new Set<string>()
+
+  async function take(request: FastifyRequest, reply: FastifyReply, stream: IncomingMessage, attempt: Attempt): Promise<unknown> {
+    const mediaType = mediaTypeOf(request.headers['content-type']!)
     const hash = attempt.idempotent && createHash('sha256')
-    let uploaded: Uploaded<unknown> | undefined
-    let ended = false
+    let discard: Uploaded<unknown>['discard'] | undefined
+    let stored: Reply
     try {
-      uploaded = await run(edge, attempt.input, {
-        mediaType: mediaTypeOf(request.headers['content-type']!),
-        chunks: bounded(stream, edge.uploadBytesMax, hash)
-      })
-      const { commit } = uploaded
-      const named = nameByBody(attempt, request, hash)
-      const stored = await edge.database.transact(tx => writeOnce(tx, edge, operation, named, tx => commit(tx)), request)
-      // Whoever is answered finds nothing left of it.
-      if (stored.replayed || stored.status >= 400) await uploaded.discard().catch(() => {})
-      ended = true
-      return send(request, reply, stored)
+      keepBodyComing(stream)
+      const uploaded = await run(edge, attempt.input, { mediaType, chunks: bounded(stream, bytesMax, hash) })
+      discard = uploaded.discard
+      const named = nameByBody(attempt, request, `${mediaType} ${hash?.digest('base64url')}`)
+      stored = await edge.database.transact(tx => writeOnce(tx, edge, operation, named, tx => uploaded.commit(tx)), request)
+      if (!stored.replayed && stored.status < 400) discard = undefined
     } catch (error) {
-      letGo(stream)
+      // Nobody knows whether a commit came to pass whose answer did not.
+      if (isAway(error)) discard = undefined
       throw error
     } finally {
-      // What stays behind when this fails is found by whoever cleans up after uploads that were broken off.
-      if (uploaded && !ended) await uploaded.discard().catch(() => {})
+      letGo(stream)
+      // Whoever is answered finds nothing left. What stays behind when this fails is swept like what was broken off.
+      await discard?.().catch(() => {})
+    }
+    return send(request, reply, stored)
+  }
+
+  return async (request, reply, body) => {
+    if (body === undefined) throw new Problem('unsupported-media-type', 'Send the file as the body, with its media type')
+    const attempt = attemptOf(operation, request, undefined)
+    if (Number(request.headers['content-length']) > bytesMax) throw tooLarge(bytesMax)
+    const key = attempt.idempotent && `${attempt.idempotent.principal} ${attempt.idempotent.key}`
+    // Other processes find out when they commit: here nobody need send it all for that.
+    if (key !== undefined && keysUnderWay.has(key)) throw new Problem('idempotency-in-flight')
+    if (key !== undefined) keysUnderWay.add(key)
+    try {
+      return await take(request, reply, body as IncomingMessage, attempt)
+    } finally {
+      if (key !== undefined) keysUnderWay.delete(key)
     }
   }
 }
 
 /** The same request is one with the same body, of which nobody keeps more than a digest. */
-function nameByBody(attempt: Attempt, request: FastifyRequest, hash: Hash | undefined): Attempt {
-  if (!attempt.idempotent || !hash) return attempt
-  const fingerprint = fingerprintOf(request.method, request.url, hash.digest('base64url'), request.headers['if-match'])
+function nameByBody(attempt: Attempt, request: FastifyRequest, body: string): Attempt {
+  if (!attempt.idempotent) return attempt
+  const fingerprint = fingerprintOf(request.method, request.url, body, request.headers['if-match'])
   return { ...attempt, idempotent: { ...attempt.idempotent, fingerprint } }
 }
 
-async function* bounded(stream: IncomingMessage, bytesMax: number, hash: Hash | undefined): Upload['chunks'] {
+async function* bounded(stream: IncomingMessage, bytesMax: number, hash: Hash | undefined): AsyncGenerator<Buffer> {
   let bytes = 0
   try {
-    // Who stops reading still answers on this connection.
+    // Whoever stops reading must not break the connection on which the refusal goes back.
     for await (const chunk of stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       bytes += chunk.byteLength
       if (bytes > bytesMax) throw tooLarge(bytesMax)
@@ -61,24 +74,23 @@ async function* bounded(stream: IncomingMessage, bytesMax: number, hash: Hash | 
       yield chunk
     }
   } catch (error) {
-    throw stream.complete || error instanceof Problem ? error : new Problem('malformed-http', 'The body ended early')
+    throw stream.complete || error instanceof Problem ? error : endedEarly()
   }
   // A client that goes away in the middle must not look like the end.
-  if (!stream.complete) throw new Problem('malformed-http', 'The body ended early')
+  if (!stream.complete) throw endedEarly()
 }
 
-function tooLarge(bytesMax: number): Problem {
-  return new Problem('payload-too-large', `At most ${bytesMax} bytes are taken`)
-}
+const endedEarly = () => new Problem('malformed-http', 'The body ended early')
+const tooLarge = (bytesMax: number) => new Problem('payload-too-large', `At most ${bytesMax} bytes are taken`)
 
 const LINGER_MS = 5_000
 
 /** A client that is still sending reads the refusal if its bytes go on being taken for a moment; then the connection ends. */
 function letGo(stream: IncomingMessage): void {
   if (stream.complete || stream.destroyed) return
-  const timer = setTimeout(() => stream.destroy(), LINGER_MS).unref()
-  stream.once('close', () => clearTimeout(timer))
-  stream.resume()
+  const { socket } = stream
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref()
+  stream.once('close', () => clearTimeout(timer)).resume()
 }
 
 /** `text/csv; charset=utf-8` → `text/csv`, in lower case. */

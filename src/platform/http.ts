@@ -6,8 +6,9 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import type { Api, Operation } from '#contracts/define.ts'
 import { Problem } from '#contracts/problems.ts'
 import type { Actor, Authenticator } from './auth.ts'
-import { type Answer, answerer, type Edge } from './http-answers.ts'
+import type { Answer, Edge } from './http-answers.ts'
 import { followRequests } from './http-follow.ts'
+import { answerOf } from './http-kinds.ts'
 import { problemHeaders, problemOf, toProblemJson } from './http-problems.ts'
 import { checkPathOf, checkReadable, readBody, refuseAnyBody, refuseAnyQuery, refuseUnacceptable } from './http-requests.ts'
 import { frameworkOptions, type HttpServer, type Listening, listen } from './http-server.ts'
@@ -63,7 +64,7 @@ export async function serve(options: HttpOptions): Promise<HttpServer> {
   followRequests(app, { service: api.service, log, inFlightMax: options.inFlightMax, sheds, forwards: false })
 
   for (const [operationId, operation] of Object.entries(api.operations)) {
-    const answer = answerer(options.edge, operationId, operation)
+    const answer = answerOf(options.edge, operationId, operation)
     const { consumes } = operation
     if (!consumes) addRoute(app, operationId, operation, answer, authenticator)
     else

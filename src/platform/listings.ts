@@ -56,8 +56,8 @@ export function openListings(bytesMax: number): Listings {
       return reading && isFresh(reading) ? reading.answer : start(question, read)
     },
     forget() {
-      kept?.clear()
-      underWay = new Map()
+      if (kept && kept.size > 0) kept.clear()
+      if (underWay.size > 0) underWay = new Map()
     }
   }
 }

@@ -6,7 +6,8 @@ import { createHmac } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
 import { parse } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { type Database, openDatabase, sqlState } from './database.ts'
+import { type Database, openDatabase } from './database.ts'
+import { sqlState } from './database-errors.ts'
 import type { Log } from './log.ts'
 
 export type Migrating = { name: string; migrations: URL }

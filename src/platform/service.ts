@@ -76,12 +76,16 @@ export async function openService(service: Service, shared: Shared): Promise<Ope
   const url = await migrate(shared.databaseUrl, service, log)
   let outbox: Wakeup | undefined
   const forget = new Set<(id: string) => void>()
+  const forgetAll = new Set<() => void>()
   const source = `/${service.name}-service`
   const origin = {
     source,
     announced: () => outbox?.wake(),
     changed: (id: string) => {
       for (const each of forget) each(id)
+    },
+    committed: () => {
+      for (const each of forgetAll) each()
     }
   }
   const database = openDatabase({ url, schema: service.name, poolSize: config.DATABASE_POOL_SIZE, log, origin })
@@ -90,7 +94,7 @@ export async function openService(service: Service, shared: Shared): Promise<Ope
   const consumers = consumersOf(service, database, config, log)
 
   const parts: Record<Part, (at: { port: number }) => Promise<AsyncDisposable & { url?: string }>> = {
-    api: ({ port }) => startApi({ service, shared, database, consumers, log, port, forget }),
+    api: ({ port }) => startApi({ service, shared, database, consumers, log, port, forget, forgetAll }),
     async relay() {
       const stack = new AsyncDisposableStack()
       const published = (events: readonly { type: string }[]) => {
@@ -145,12 +149,13 @@ async function startApi(options: {
   log: Log
   port: number
   forget: Set<(id: string) => void>
+  forgetAll: Set<() => void>
 }): Promise<HttpServer> {
-  const { service, shared, database, consumers, log, port, forget } = options
+  const { service, shared, database, consumers, log, port, forget, forgetAll } = options
   const { config, authenticator, baseUrl } = shared
   const extend = await service.extend?.({ database, config, baseUrl, log })
   const listings = openListings(config.CACHE_BYTES_MAX / 4)
-  forget.add(listings.forget)
+  forgetAll.add(listings.forget)
   return serve({
     api: service.api,
     edge: {
@@ -165,7 +170,8 @@ async function startApi(options: {
         return documents
       },
       listings,
-      uploadBytesMax: config.IMPORT_BYTES_MAX
+      uploadBytesMax: config.IMPORT_BYTES_MAX,
+      log
     },
     authenticator,
     log,

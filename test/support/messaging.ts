@@ -59,7 +59,7 @@ export async function openMessaging(
 }
 
 export function openTested(url: string, poolSize = 16, announced = () => {}): Database {
-  const origin = { source: '/tested-service', announced, changed: () => {} }
+  const origin = { source: '/tested-service', announced, changed: () => {}, committed: () => {} }
   return openDatabase({ url, schema: service.name, poolSize, log: quiet, origin })
 }
 

@@ -33,7 +33,7 @@ export async function openProductDatabase(): Promise<ProductDatabase> {
   const migrations = new URL('../../src/services/product/migrations/', import.meta.url)
   const url = await migrate(adminUrl, { name: 'product', migrations }, log)
   const changed: string[] = []
-  const origin = { source: '/product-service', announced: () => {}, changed: (id: string) => changed.push(id) }
+  const origin = { source: '/product-service', announced: () => {}, changed: (id: string) => changed.push(id), committed: () => {} }
   const database = stack.use(openDatabase({ url, schema: 'product', poolSize: 16, log, origin }))
   const actor: Actor = { subject: 'merchandiser', clientId: 'test', scopes: new Set() }
   const reading: Reading = { database, cursors: await openCursors(database), consumers: [] }

@@ -44,20 +44,18 @@ export function startGateway({ config, log, baseUrl, urls, port }: GatewayServic
 /** Who serves what, from the paths of the contracts. Throws when two services claim one, or when one has no address. */
 export function upstreamsOf(apis: readonly Api[], urls: Readonly<Record<string, string>>): Upstream[] {
   const owners = new Map<string, string>()
-  const streamed = new Set<string>()
   for (const { service, operations } of apis) {
-    for (const { path, consumes } of Object.values(operations)) {
+    for (const { path } of Object.values(operations)) {
       const resource = path.split('/')[2]!
       const owner = owners.get(resource) ?? service
       if (owner !== service) throw new Error(`${path} belongs to ${service}, and to ${owner}`)
       owners.set(resource, service)
-      if (consumes) streamed.add(resource)
     }
   }
   return apis.map(({ service }) => {
     const url = urls[service]
     if (!url) throw new Error(`the ${service} service has no address`)
     const resources = [...owners].filter(([, owner]) => owner === service).map(([resource]) => resource)
-    return { service, url, resources, streamed: resources.filter(each => streamed.has(each)), beside: beside[service] ?? [] }
+    return { service, url, resources, beside: beside[service] ?? [] }
   })
 }

@@ -2,7 +2,8 @@
 import { Problem } from '#contracts/problems.ts'
 import type { Product } from '#contracts/resources/product.ts'
 import { bigints, integers, texts, uuids } from '#platform/arrays.ts'
-import { type Transaction, violated } from '#platform/database.ts'
+import type { Transaction } from '#platform/database.ts'
+import { violated } from '#platform/database-errors.ts'
 
 /** A product as it is from now on, and the number of the last event that tells of it. */
 export type ProductRow = { product: Product; document: string; sequence: number }

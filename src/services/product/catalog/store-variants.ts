@@ -1,7 +1,8 @@
 import { Problem } from '#contracts/problems.ts'
 import type { Variant } from '#contracts/resources/product.ts'
 import { texts, uuids } from '#platform/arrays.ts'
-import { type Transaction, violated } from '#platform/database.ts'
+import type { Transaction } from '#platform/database.ts'
+import { violated } from '#platform/database-errors.ts'
 import type { VariantChange } from './product-change.ts'
 import { optionsKeyOf } from './variant.ts'
 

@@ -1,5 +1,6 @@
 /** Takes files that have been sent into the catalog, one after another. */
-import { type Database, isOutage } from '#platform/database.ts'
+import type { Database } from '#platform/database.ts'
+import { isOutage } from '#platform/database-errors.ts'
 import { FileRefused } from '#platform/records.ts'
 import { checkedBatches } from './checked-records.ts'
 import { formats } from './formats.ts'
