@@ -38,28 +38,30 @@ export async function lockPriceList(tx: Transaction, priceListId: string): Promi
   return toPriceList(row)
 }
 
-/** From now on the list applies as it is; undefined: not any more. Gives the instant. */
+/** The list applies as it is, from an instant on or from now. */
 export async function openPeriod(
   tx: Transaction,
   { priceListId, channel, customerGroup, priority }: Pick<PriceList, 'priceListId' | 'channel' | 'customerGroup' | 'priority'>,
-  actor: string
+  actor: string,
+  at?: string
 ): Promise<void> {
   await tx.query(
     `insert into price_list_periods (price_list_id, from_at, channel, customer_group, priority, opened_by)
-     select $1, greatest(date_trunc('milliseconds', clock_timestamp()), max(to_at)), $2, $3, $4, $5
+     select $1, coalesce($6::timestamptz, greatest(date_trunc('milliseconds', clock_timestamp()), max(to_at))), $2, $3, $4, $5
      from price_list_periods where price_list_id = $1`,
-    [priceListId, channel ?? '', customerGroup ?? '', priority, actor]
+    [priceListId, channel ?? '', customerGroup ?? '', priority, actor, at ?? null]
   )
 }
 
-/** From now on the list does not apply as it did. A period has a millisecond at least. */
-export async function closePeriod(tx: Transaction, priceListId: string, actor: string): Promise<void> {
-  await tx.query(
+/** From now on the list does not apply as it did; gives the instant. A period has a millisecond at least. */
+export async function closePeriod(tx: Transaction, priceListId: string, actor: string): Promise<string> {
+  const [closed] = await tx.query<{ to_at: string }>(
     `update price_list_periods set closed_by = $2,
        to_at = greatest(date_trunc('milliseconds', clock_timestamp()), from_at + interval '1 millisecond')
-     where price_list_id = $1 and to_at is null`,
+     where price_list_id = $1 and to_at is null returning to_at`,
     [priceListId, actor]
   )
+  return closed!.to_at
 }
 
 /** Has everything that the list has prices of reviewed soon: applyPriceSchedules tells what is another price thereby. */

@@ -20,8 +20,9 @@ export async function updatePriceList(
   const stored = await store(tx, after)
   const applies = ['channel', 'customerGroup', 'priority', 'status'] as const
   if (applies.some(name => after[name] !== before[name])) {
-    if (before.status === 'active') await closePeriod(tx, priceListId, actor.subject)
-    if (after.status === 'active') await openPeriod(tx, stored, actor.subject)
+    // At one instant: in between, nobody pays anything else.
+    const at = before.status === 'active' ? await closePeriod(tx, priceListId, actor.subject) : undefined
+    if (after.status === 'active') await openPeriod(tx, stored, actor.subject, at)
     reviewSoon(tx, priceListId)
   }
   return stored
