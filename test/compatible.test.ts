@@ -108,7 +108,7 @@ const allowedInApis: [string, (api: Document) => void][] = [
   [
     'an optional parameter',
     api =>
-      api.paths['/v1/products'].get.parameters.push({ name: 'brand', in: 'query', required: false, schema: { type: 'string' } })
+      api.paths['/v1/products'].get.parameters.push({ name: 'colour', in: 'query', required: false, schema: { type: 'string' } })
   ]
 ]
 for (const [name, plant] of allowedInApis) {

@@ -243,6 +243,11 @@ test('a listing is asked for in the words of its contract: whatever else is told
     ].map((time): [string, string[]] => [`updatedSince=${time}`, ['#/query/updatedSince']])
   ]
   for (const [query, pointers] of cases) await refused(query, [...new Set(pointers)])
+  const { body } = await get('/v1/products?status=active,sold&sort=name&fields=price')
+  assert.deepEqual(
+    body.errors.map(({ detail }: { detail: string }) => detail.split(',')[0]),
+    ['must be one of draft', 'must be one of createdAt', 'must be one of productId']
+  )
   const accepted = [
     'updatedSince=2026-01-01T00:00:00%2B01:00',
     'updatedSince=1970-01-01T00:00:00%2B23:59',

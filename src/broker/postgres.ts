@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import { type Broker, type BrokerLog, type Message, MessagesRefused } from './broker.ts'
 import { refusal } from './limits.ts'
+import { bytesList } from './postgres-bytes.ts'
 import { type Member, openPostgresSubscription, type Session } from './postgres-subscription.ts'
 
 export type PostgresBrokerOptions = {
@@ -219,7 +220,7 @@ function columns(batch: readonly Message[]): unknown[] {
     batch.map(message => message.messageId),
     batch.map(message => message.routingKey),
     batch.map(message => JSON.stringify(message.headers)),
-    batch.map(message => message.body)
+    bytesList(batch.map(message => message.body))
   ]
 }
 

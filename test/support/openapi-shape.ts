@@ -25,6 +25,8 @@ const parameter = closed(['name', 'in', 'schema'], {
   in: { enum: ['path', 'query', 'header', 'cookie'] },
   description: text,
   required: { type: 'boolean' },
+  style: { const: 'form' },
+  explode: { type: 'boolean' },
   schema
 })
 const requirement = mapOf({ type: 'array', items: text })

@@ -3,9 +3,11 @@ import { type Static, type TSchema, Type } from 'typebox'
 import { Amount, Currency, decimalsOf } from './money.ts'
 import { Instant } from './price.ts'
 import { Commas, closed, Id, List, page, Sku, Text } from './primitives.ts'
-import { Product, ProductStatus } from './product.ts'
+import { Product } from './product.ts'
 
 const names = Object.keys(Product.properties) as (keyof Product)[]
+
+const statuses = ['draft', 'active', 'archived'] as const
 
 const filters = {
   ids: Commas(Id('A product'), { maxItems: 100, description: 'These products' }),
@@ -20,7 +22,7 @@ const filters = {
   sku: Sku,
   slug: Text(200, { description: 'With exactly this slug' }),
   externalId: Text(128, { description: 'With exactly this external id' }),
-  status: Commas(ProductStatus, { maxItems: 3, description: 'In one of these states' }),
+  status: Commas(Type.Enum(statuses, { type: 'string' }), { maxItems: 3, description: 'In one of these states' }),
   categoryId: Id('In this category, or in one below it'),
   brand: Type.Array(Text(200, { minLength: 1 }), {
     maxItems: 50,
@@ -55,13 +57,14 @@ export const ProductListQuery = Type.Object(
     ...Type.Partial(Type.Object(filters)).properties,
     sort: Type.Optional(
       Type.Enum(sorts, {
+        type: 'string',
         default: 'createdAt',
         description:
           'A minus begins with the greatest; equals follow by `productId`. `title`: its first 80 characters in lower case, by code points. `price`, only together with `currency`: the lowest base price among active variants; products without one come last, either way'
       })
     ),
     fields: Type.Optional(
-      Commas(Type.Enum(names), {
+      Commas(Type.Enum(names, { type: 'string' }), {
         maxItems: names.length,
         description: 'Only these members of each product, beside `productId` and `version`'
       })

@@ -46,8 +46,7 @@ export async function* checkedBatches(
   if (batch.length > 0) yield batch
 }
 
-function checkedRecord({ line, value, faults, next }: SourceRecord): CheckedRecord {
-  const rows = 1
+function checkedRecord({ line, value, faults, rows = 1, next }: SourceRecord): CheckedRecord {
   if (faults.length > 0) {
     const errors = faults.map(fault => ({ ...fault, pointer: fragmentOf(fault.pointer) }))
     return { line, given: null, errors, rows, next }

@@ -2,6 +2,7 @@
 import type { Import } from '#contracts/resources/import.ts'
 import type { Row } from '#platform/database.ts'
 import type { Place } from '#platform/records.ts'
+import { formatOfColumns } from './spreadsheets/product-csv.ts'
 
 export type ImportRow = Row & {
   import_id: string
@@ -67,7 +68,8 @@ export function isEnded({ status }: Pick<ImportRow, 'status'>): boolean {
   return ended.includes(status)
 }
 
-/** What kind of file it is, as far as is known. */
+/** What kind of file it is, as far as is known: of a spreadsheet the first batch of products tells. */
 function formatOf(mediaType: string, header: Place['header']): string {
-  return header ? 'csv' : mediaType === 'application/x-ndjson' ? 'ndjson' : 'csv'
+  if (mediaType === 'application/x-ndjson') return 'ndjson'
+  return (header && formatOfColumns(header.columns)) ?? 'csv'
 }

@@ -51,6 +51,23 @@ describe('a file that is sent', () => {
     assert.deepEqual(page.data, [body])
   })
 
+  test('may be a spreadsheet, of which several rows are one product', async () => {
+    const rows = [
+      'Handle,Title,Option1 Name,Option1 Value,Variant SKU,Variant Price,Colour',
+      'mug,Mug,Size,S,MUG-S,4.50,blue',
+      'mug,,,L,MUG-L,6.00,',
+      'jug,Jug,,,JUG,12.00,red',
+      'pot,,,,POT,not a price,'
+    ]
+    const { body } = await send(`${rows.join('\r\n')}\r\n`, { type: 'text/csv', query: '?currency=GBP' })
+    await runAll(service.database)
+    const { body: ended } = await service.request('GET', `/v1/imports/${body.importId}`)
+    const { status, format, currency, rows: count, created, failed } = ended
+    assert.deepEqual([status, format, currency, count, created, failed], ['completed', 'shopify-csv', 'GBP', 4, 2, 1])
+    const [found] = (await service.request('GET', '/v1/products?sku=MUG-L')).body.data
+    assert.deepEqual([found.variants.length, found.variants[1].prices], [2, [{ amount: '6.00', currency: 'GBP' }]])
+  })
+
   test('again with the same key is the same import; another file with it is refused', async () => {
     const key = randomUUID()
     const file = ndjson(someProducts(3))

@@ -193,24 +193,24 @@ describe('a file of products', () => {
   })
 
   test('names the earlier line of a product that stands in it twice, near or far', async () => {
-    const products = someProducts(1000, name)
+    const products = someProducts(2500, name)
     const again = { externalId: `erp-${name}-0`, brand: 'Other' }
     const { counts, errors } = await importFile(db.database, [
       ...products.slice(0, 2),
       again,
       ...products.slice(2),
       again,
-      { title: 'By SKU', variants: [{ sku: `${name}-999-S` }] }
+      { title: 'By SKU', variants: [{ sku: `${name}-2499-S` }] }
     ])
-    assert.deepEqual(errors, ['3 # duplicate-in-file', '1002 # duplicate-in-file', '1003 # duplicate-in-file'])
-    assert.deepEqual(counts, [1000, 0, 0, 3])
+    assert.deepEqual(errors, ['3 # duplicate-in-file', '2502 # duplicate-in-file', '2503 # duplicate-in-file'])
+    assert.deepEqual(counts, [2500, 0, 0, 3])
     const details = await db.database.query<{ detail: string }>(
       'select detail from import_errors where code = $1 order by import_id desc, number limit 3',
       ['duplicate-in-file']
     )
     assert.deepEqual(
       details.map(({ detail }) => detail),
-      [1, 1, 1001].map(line => `line ${line} of the file is the same product`)
+      [1, 1, 2501].map(line => `line ${line} of the file is the same product`)
     )
     assert.equal((await productOf(`erp-${name}-0`)).brand, 'Northfold')
   })
@@ -255,13 +255,13 @@ describe('a file of products', () => {
 
 describe('a dry run', () => {
   test('counts and tells what the real run does, and keeps nothing', async () => {
-    const products = someProducts(950, name)
+    const products = someProducts(2500, name)
     await importFile(db.database, products.slice(0, 100))
     const lines = [
       ...products.map((product, index) => (index % 10 === 0 ? { ...product, brand: 'Southfold' } : product)),
-      { externalId: `erp-${name}-940`, title: 'Again' },
-      { title: 'New again', variants: [{ sku: `${name}-949-S` }] },
-      { title: 'Slug', slug: `thing-${name.toLowerCase()}-930` },
+      { externalId: `erp-${name}-140`, title: 'Again' },
+      { title: 'New again', variants: [{ sku: `${name}-149-S` }] },
+      { title: 'Slug', slug: `thing-${name.toLowerCase()}-131` },
       { title: '' },
       { title: 'In a new category', externalId: `${name}-c`, categoryPaths: [[`${name} top`, 'below']] }
     ]
@@ -274,7 +274,7 @@ describe('a dry run', () => {
     assert.deepEqual(is, was)
     const real = await importFile(db.database, lines)
     assert.deepEqual([dry.counts, dry.errors], [real.counts, real.errors])
-    assert.deepEqual(real.counts, [851, 10, 90, 4])
+    assert.deepEqual(real.counts, [2401, 10, 90, 4])
     assert.equal(real.errors.length, 5)
   })
 })
@@ -376,6 +376,27 @@ describe('others who write at the same time', () => {
   })
 })
 
+describe('what only the database refuses', () => {
+  test('fails alone, and the other lines of its batch are taken', async () => {
+    await db.database.query(`create function refuse_cursed() returns trigger language plpgsql as $$
+      begin if new.sku like '%cursed%' then raise exception 'cursed'; end if; return new; end $$`)
+    await db.database.query('create trigger cursed before insert on variants for each row execute function refuse_cursed()')
+    const products = someProducts(1000, name)
+    for (const index of [3, 500, 999]) products[index]!.variants[1]!.sku = `${name}-cursed-${index}`
+    const { counts, errors } = await importFile(db.database, products)
+    await db.database.query('drop function refuse_cursed cascade')
+    assert.deepEqual(
+      [counts, errors],
+      [
+        [997, 0, 0, 3],
+        ['4 # internal', '501 # internal', '1000 # internal']
+      ]
+    )
+    assert.deepEqual(typesOf((await db.events()).filter(event => event.productId && !event.locationId)), ['997 ProductCreated'])
+    assert.deepEqual((await importFile(db.database, products)).counts, [3, 0, 997, 0])
+  })
+})
+
 describe('an import', () => {
   test('that is cancelled goes no further, and what it brought in stays', async () => {
     const importId = await sendFile(db.database, someProducts(3000, name))
@@ -389,6 +410,19 @@ describe('an import', () => {
     const [row] = await db.database.query('select count(*) from products where external_id like $1', [`erp-${name}-%`])
     assert.deepEqual(row, { count: after.created })
     assert.ok(after.created < 3000)
+  })
+
+  test('that two processes run at once, since one has not noticed that the other took over, has each product once', async () => {
+    const lines = someProducts(2500, name).flatMap((product, index) => (index % 50 === 7 ? [product, { title: '' }] : [product]))
+    const importId = await sendFile(db.database, lines)
+    await Promise.all([runAll(db.database), runAll(db.database), runAll(db.database)])
+    assert.deepEqual(await countsOf(db.database, importId), [2500, 0, 0, 50])
+    assert.equal((await errorsOf(db.database, importId)).length, 100)
+    const events = await db.events()
+    assert.deepEqual(typesOf(events.filter(event => event.eventType !== 'InventoryUpdated')), [
+      '1 ProductImportCompleted',
+      '2500 ProductCreated'
+    ])
   })
 
   test('waits for the one before it', async () => {

@@ -8,6 +8,8 @@ export type SourceRecord = {
   value: unknown
   /** Empty when there is a value: of half a product nothing is made. */
   faults: readonly RecordFault[]
+  /** How many rows of the file it is; one where it does not say. */
+  rows?: number
   /** Where to go on once this record is dealt with. */
   next: Place
 }

@@ -6,6 +6,8 @@ export type RowGroup = {
   line: number
   /** Empty when there are faults. */
   rows: readonly Row[]
+  /** How many rows it is, with faults or without. */
+  count: number
   faults: readonly RecordFault[]
   next: Place
 }
@@ -50,7 +52,7 @@ export async function* groupRows(
       strays = own === -1 ? [] : strays.slice(own)
       group = new Group(key, strays[0]?.line ?? line)
     }
-    for (const stray of strays) group.addFault(stray.fault)
+    for (const stray of strays) group.addStray(stray.fault)
     strays = []
     group.add(row)
   }
@@ -59,7 +61,7 @@ export async function* groupRows(
 }
 
 function alone({ line, fault, next }: Stray): RowGroup {
-  return { line, rows: [], faults: [fault], next }
+  return { line, rows: [], count: 1, faults: [fault], next }
 }
 
 class Group {
@@ -88,6 +90,11 @@ class Group {
     } else this.#rows.push(row)
   }
 
+  addStray(fault: RecordFault): void {
+    this.#count++
+    this.addFault(fault)
+  }
+
   addFault(fault: RecordFault): void {
     // Nothing is made of its rows any more.
     this.#rows = []
@@ -95,6 +102,6 @@ class Group {
   }
 
   end(): RowGroup {
-    return { line: this.line, rows: this.#rows, faults: this.#faults, next: this.#next! }
+    return { line: this.line, rows: this.#rows, count: this.#count, faults: this.#faults, next: this.#next! }
   }
 }
