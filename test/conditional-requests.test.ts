@@ -17,7 +17,7 @@ before(async () => {
 after(() => service[Symbol.asyncDispose]())
 
 const operations = Object.entries<Operation>(productApi.operations)
-const pathOf = ({ path }: Operation, params: Record<string, string>) => path.replace(/\{(\w+)\}/, (_, name) => params[name]!)
+const pathOf = ({ path }: Operation, params: Record<string, string>) => path.replace(/\{(\w+)\}/g, (_, name) => params[name]!)
 const versionOf = (headers: Headers) => Number(headers.get('etag')?.slice(1, -1))
 
 describe('a resource with a version', () => {

@@ -36,13 +36,14 @@ after(() => console.log(`${total} requests`))
 async function ask(
   pool: Pool,
   operation: Operation,
-  { params = {}, body, mediaType = 'application/json' }: ValidRequest,
+  { params = {}, query, body, mediaType = 'application/json' }: ValidRequest,
   distorted: Distortion
 ): Promise<Reply> {
   total++
+  const path = distorted.path(operation.path, params)
   const reply = await pool.request({
     method: operation.method as Dispatcher.HttpMethod,
-    path: distorted.path(operation.path, params),
+    path: query && !path.includes('?') ? `${path}?${query}` : path,
     headers: {
       authorization: 'Bearer anybody',
       'idempotency-key': randomUUID(),

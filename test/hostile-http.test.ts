@@ -234,7 +234,7 @@ describe('a path', () => {
     const ids: Record<string, string> = { productId, variantId }
     const templates = Object.values(productApi.operations).filter(({ method }) => method === 'GET')
     for (const { path } of templates) {
-      const url = service.url + path.replace(/\{(\w+)\}/, (_, name) => ids[name] ?? '01990000-0000-7000-8000-000000000000')
+      const url = service.url + path.replace(/\{(\w+)\}/g, (_, name) => ids[name] ?? '01990000-0000-7000-8000-000000000000')
       const [get, head] = await Promise.all(
         ['GET', 'HEAD'].map(method => fetch(url, { method, headers: { authorization: 'Bearer anybody' } }))
       )

@@ -22,7 +22,7 @@ const operations = Object.entries<Operation>(productApi.operations).filter(
   // What is only asked, and what has transactions of its own, has nothing to remember.
   ([name, { method }]) => method !== 'GET' && !['checkAvailability', 'replayDeadLetter'].includes(name)
 )
-const pathOf = ({ path }: Operation, params: Record<string, string> = {}) => path.replace(/\{(\w+)\}/, (_, name) => params[name]!)
+const pathOf = ({ path }: Operation, params: Record<string, string> = {}) => path.replace(/\{(\w+)\}/g, (_, name) => params[name]!)
 const ask = (method: string, path: string, body: unknown, headers: Record<string, string>) =>
   service.request(method, path, body, headers)
 const createCategory = (body: unknown, key: string, more: Record<string, string> = {}) =>

@@ -3,7 +3,13 @@ import { randomUUID } from 'node:crypto'
 import type { RunningService } from './service.ts'
 
 /** A body is JSON unless it has a media type of its own. */
-export type ValidRequest = { params?: Record<string, string>; body?: unknown; mediaType?: string }
+export type ValidRequest = {
+  /** What must stand in the query: `currency=EUR`. */
+  query?: string
+  params?: Record<string, string>
+  body?: unknown
+  mediaType?: string
+}
 
 /** A product, and everything that there can be of it. */
 async function openScene({ request, database }: RunningService) {
@@ -132,7 +138,8 @@ export async function validProductRequest(service: RunningService, operationId: 
   const scene = await openScene(service)
   const body = productBodies[operationId]?.(scene)
   const mediaType = operationId === 'createImport' ? { mediaType: 'application/x-ndjson' } : {}
-  return { params: scene.params, ...(body === undefined ? {} : { body }), ...mediaType }
+  const query = operationId === 'getEffectivePrices' ? { query: `variantId=${scene.params.variantId}&currency=EUR` } : {}
+  return { params: scene.params, ...(body === undefined ? {} : { body }), ...mediaType, ...query }
 }
 
 const some = '01990000-0000-7000-8000-000000000000'
