@@ -122,6 +122,7 @@ const pure: Pure = {
     'product/inventory/hold.ts',
     'product/inventory/low-stock.ts',
     'product/inventory/reservation.ts',
+    'product/inventory/settle.ts',
     'product/inventory/stock.ts',
     'product/imports/imported-product.ts',
     'product/imports/known.ts',

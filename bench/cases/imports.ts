@@ -1,6 +1,5 @@
 /** A catalog comes in: uploaded, validated, written with its variants, stock and prices, one event each; and the bare documents by COPY. */
 import { setTimeout as delay } from 'node:timers/promises'
-import { productApi } from '#contracts/http/product-api.ts'
 import { type Group, ratio } from '../group.ts'
 import type { Sample } from '../measure.ts'
 import { cpuSecondsOf } from '../processes.ts'
@@ -12,9 +11,7 @@ import type { Shop } from '../shop.ts'
 
 const COPY = 'COPY of the documents into one table'
 const IMPORT = 'POST /v1/imports, upload to completed'
-
-/** Imports are measured once the contract has them. */
-const isThere = 'createImport' in productApi.operations
+const PUBLISHED = 'the same, relay and broker too'
 
 export const imports: Group = {
   about: 'products with 3 variants each, NDJSON',
@@ -27,15 +24,20 @@ export const imports: Group = {
       const { seconds } = await copyDocuments(scene.postgresUrl, documents)
       return { 'per s': imported / seconds, 'PG CPU ms': ((cpuSecondsOf([scene.postgresPid]) - before) * 1000) / imported }
     }
-    const cases = [{ name: COPY, shoot: copy }]
-    if (!isThere) return { cases, figures: {}, afterwards: async () => ['there is no import yet'] }
     // Each round finds an empty catalog: growing tables are not what is compared.
-    const shoot = async (): Promise<Sample> => {
+    const importBy = (roles: readonly string[]) => async (): Promise<Sample> => {
       await using stack = new AsyncDisposableStack()
-      const shop = await scene.startShop(await scene.createDatabase(`imports_${round++}`), ['product'], {}, stack)
+      const shop = await scene.startShop(await scene.createDatabase(`imports_${round++}`), roles, {}, stack)
       return await importInto(shop, scene, productsOf(imported, `round-${round}`))
     }
-    return { cases: [...cases, { name: IMPORT, against: COPY, shoot }], figures: { import: ratio(IMPORT, COPY) } }
+    return {
+      cases: [
+        { name: COPY, shoot: copy },
+        { name: IMPORT, against: COPY, shoot: importBy(['product.api', 'product.timers']) },
+        { name: PUBLISHED, against: COPY, shoot: importBy(['product']) }
+      ],
+      figures: { import: ratio(IMPORT, COPY) }
+    }
   }
 }
 

@@ -58,7 +58,11 @@ export function answerWhole(edge: Edge, operation: Operation, handler: WholeHand
     case 'batch': {
       const submit = batched(
         (attempts: readonly Attempt[]) =>
-          edge.database.transact(tx => writeBatch(tx, edge, operation, attempts, (tx, inputs) => handler.run(tx, inputs))),
+          edge.database.transact(
+            tx => writeBatch(tx, edge, operation, attempts, (tx, inputs) => handler.run(tx, inputs)),
+            // What several requests cause together is none's alone.
+            attempts.length === 1 ? attempts[0]!.input : undefined
+          ),
         { keyOf: ({ idempotent }) => idempotent && `${idempotent.principal} ${idempotent.key}`, isShared: isAway }
       )
       return async (request, reply, body) => {

@@ -2,21 +2,18 @@ import type { inventoryOperations } from '#contracts/http/product-inventory.ts'
 import { Problem } from '#contracts/problems.ts'
 import type { Reservation } from '#contracts/resources/reservation.ts'
 import type { Transaction } from '#platform/database.ts'
-import { checkVersion } from '#platform/etag.ts'
 import type { Input } from '#platform/handlers.ts'
-import { statusOf, toReservation } from './reservation.ts'
-import { lockReservation } from './reservation-store.ts'
-import { settleReservation } from './settle-reservation.ts'
+import { changeReservations } from './change-reservations.ts'
+import { statusOf } from './reservation.ts'
 
-/** The order is certain: its hold has no deadline any more. One that expired is made again if the stock is still there. */
+/** Orders are certain: their holds have no deadline any more. One that expired is made again if the stock is still there. */
 export async function confirmReservation(
   tx: Transaction,
-  { params, expected, actor, traceparent }: Input<typeof inventoryOperations.confirmReservation>
-): Promise<Reservation> {
-  const { reservation, now } = await lockReservation(tx, params.reservationId)
-  checkVersion(expected, reservation.version)
-  const status = statusOf(reservation)
-  if (status !== 'reserved' && status !== 'expired') throw new Problem('illegal-transition', `The reservation is ${status}`)
-  const cause = { actor: actor.subject, traceparent, ifGone: 'reservation-expired', at: now } as const
-  return toReservation(await settleReservation(tx, reservation, { confirmed: true }, cause))
+  inputs: readonly Input<typeof inventoryOperations.confirmReservation>[]
+): Promise<(Reservation | Problem)[]> {
+  return changeReservations(tx, inputs, found => {
+    const status = statusOf(found)
+    if (status !== 'reserved' && status !== 'expired') return new Problem('illegal-transition', `The reservation is ${status}`)
+    return { kind: 'news', news: { confirmed: true }, ifGone: 'reservation-expired' }
+  })
 }

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { after, afterEach, before, beforeEach, test } from 'node:test'
 import { Problem } from '#contracts/problems.ts'
 import type { Reservation } from '#contracts/resources/reservation.ts'
+import type { Transaction } from '#platform/database.ts'
 import { openProductDatabase, type ProductDatabase } from '../../../../test/support/product-database.ts'
 import { assertReconciled, inventoryOf, reserve, stocked } from '../../../../test/support/stock.ts'
 import { archiveProduct } from '../catalog/archive-product.ts'
@@ -35,7 +36,16 @@ const refused = async (result: Promise<Reservation | Problem>): Promise<Problem>
   return problem
 }
 const by = ({ reservationId }: Reservation) => ({ params: { reservationId } })
-const release = (reservation: Reservation) => db.write(releaseReservation, { ...by(reservation), body: {} })
+/** Asks for one change as the edge does: a list of one. A returned problem is thrown. */
+async function change<In>(
+  behaviour: (tx: Transaction, inputs: readonly In[]) => Promise<readonly (Reservation | Problem)[]>,
+  given: NoInfer<Partial<In>>
+): Promise<Reservation> {
+  const [result] = await db.database.transact(tx => behaviour(tx, [db.input(given)]))
+  if (result instanceof Problem) throw result
+  return result!
+}
+const release = (reservation: Reservation) => change(releaseReservation, { ...by(reservation), body: {} })
 
 test('a reservation holds its units, leaves what is on hand, and is announced with the level and then the order', async () => {
   const thing = await stocked(db, 10)
@@ -122,7 +132,7 @@ test('a hold of an archived product can still be committed', async () => {
   const thing = await stocked(db, 5)
   const reservation = await held(reserve(db, [{ variantId: thing.variantId, quantity: 2 }]))
   await db.write(archiveProduct, { params: { productId: thing.productId } })
-  assert.equal((await db.write(commitReservation, by(reservation))).status, 'committed')
+  assert.equal((await change(commitReservation, by(reservation))).status, 'committed')
   assert.deepEqual(await inventoryOf(db, thing), { onHand: 3, reserved: 0, available: 3 })
 })
 
@@ -151,18 +161,18 @@ test('release gives the units back, once; commit takes them off the books, once'
     await held(reserve(db, [{ variantId: thing.variantId, quantity: 1 }]))
   ]
   for (const _ of ['once', 'again']) assert.equal((await release(a)).status, 'released')
-  for (const _ of ['once', 'again']) assert.equal((await db.write(commitReservation, by(b))).status, 'committed')
+  for (const _ of ['once', 'again']) assert.equal((await change(commitReservation, by(b))).status, 'committed')
   assert.deepEqual(await inventoryOf(db, thing), { onHand: 4, reserved: 0, available: 4 })
-  await assert.rejects(db.write(commitReservation, by(a)), { code: 'illegal-transition' })
+  await assert.rejects(change(commitReservation, by(a)), { code: 'illegal-transition' })
   await assert.rejects(release(b), { code: 'illegal-transition' })
 })
 
 test('what comes back of a committed order is restocked once', async () => {
   const thing = await stocked(db, 5)
   const reservation = await held(reserve(db, [{ variantId: thing.variantId, quantity: 2 }]))
-  await db.write(commitReservation, by(reservation))
+  await change(commitReservation, by(reservation))
   for (const _ of ['once', 'again']) {
-    const restocked = await db.write(releaseReservation, { ...by(reservation), body: { restock: true } })
+    const restocked = await change(releaseReservation, { ...by(reservation), body: { restock: true } })
     assert.deepEqual([restocked.status, restocked.reason], ['committed', 'restocked'])
   }
   assert.deepEqual(await inventoryOf(db, thing), { onHand: 5, reserved: 0, available: 5 })
@@ -211,21 +221,21 @@ test('a late commit or confirmation holds again what is still there, and is refu
   await lapse(late)
   await expireReservations(db.database)
   const other = await held(reserve(db, [{ variantId: thing.variantId, quantity: 1 }]))
-  await assert.rejects(db.write(commitReservation, by(late)), { code: 'reservation-expired' })
-  await assert.rejects(db.write(confirmReservation, by(late)), { code: 'reservation-expired' })
+  await assert.rejects(change(commitReservation, by(late)), { code: 'reservation-expired' })
+  await assert.rejects(change(confirmReservation, by(late)), { code: 'reservation-expired' })
   await release(other)
-  const confirmed = await db.write(confirmReservation, by(late))
+  const confirmed = await change(confirmReservation, by(late))
   assert.deepEqual([confirmed.status, confirmed.expiresAt], ['reserved', null])
-  assert.equal((await db.write(commitReservation, by(late))).status, 'committed')
+  assert.equal((await change(commitReservation, by(late))).status, 'committed')
   assert.deepEqual(await inventoryOf(db, thing), { onHand: 0, reserved: 0, available: 0 })
 })
 
 test('confirm clears the deadline, extend moves it, and If-Match guards both', async () => {
   const thing = await stocked(db, 2)
   const hold = await held(reserve(db, [{ variantId: thing.variantId, quantity: 1 }], { ttlSeconds: 60 }))
-  const extended = await db.write(extendReservation, { ...by(hold), body: { ttlSeconds: 600 } })
+  const extended = await change(extendReservation, { ...by(hold), body: { ttlSeconds: 600 } })
   assert.ok(Date.parse(extended.expiresAt!) > Date.parse(hold.expiresAt!))
-  await assert.rejects(db.write(confirmReservation, { ...by(hold), expected: [hold.version] }), { code: 'precondition-failed' })
-  assert.equal((await db.write(confirmReservation, { ...by(hold), expected: [extended.version] })).expiresAt, null)
-  await assert.rejects(db.write(extendReservation, { ...by(hold), body: { ttlSeconds: 600 } }), { code: 'illegal-transition' })
+  await assert.rejects(change(confirmReservation, { ...by(hold), expected: [hold.version] }), { code: 'precondition-failed' })
+  assert.equal((await change(confirmReservation, { ...by(hold), expected: [extended.version] })).expiresAt, null)
+  await assert.rejects(change(extendReservation, { ...by(hold), body: { ttlSeconds: 600 } }), { code: 'illegal-transition' })
 })

@@ -8,7 +8,8 @@ import { newId } from '#platform/id.ts'
 import { nothingKnown, outcomeOf, type StoredReservation } from './reservation.ts'
 import { lockOrders, storeReservations } from './reservation-store.ts'
 import { reserveStock } from './reserve-stock.ts'
-import { type News, settleReservation } from './settle-reservation.ts'
+import type { News } from './settle.ts'
+import { settleReservations } from './settle-reservations.ts'
 
 /** Holds the stock of a new order, and announces that it did or why not. */
 export function reserveForOrder(ttlSeconds: number | null) {
@@ -43,13 +44,11 @@ export function commitForOrder(tx: Transaction, event: EventOf<typeof OrderCompl
 type AboutOrder = { orderId: string; userId?: string | undefined; source: string }
 
 async function learn(tx: Transaction, { orderId, userId, source }: AboutOrder, news: News): Promise<void> {
-  const { known, now } = await lockOrders(tx, [orderId])
-  const before = known.get(orderId)
-  if (before) {
-    await settleReservation(tx, before, news, { actor: source, traceparent: tx.traceparent, ifGone: 'commit-refused', at: now })
-  } else {
-    storeReservations(tx, [tombstone(orderId, userId ?? null, news, now)], [])
-  }
+  const locked = await lockOrders(tx, [orderId])
+  if (!locked.known.has(orderId)) return storeReservations(tx, [tombstone(orderId, userId ?? null, news, locked.now)], [])
+  const ask = () => ({ kind: 'news', news, ifGone: 'commit-refused' }) as const
+  const [result] = await settleReservations(tx, locked, [{ orderId, ask, actor: source, traceparent: tx.traceparent }])
+  if (result instanceof Problem) throw result
 }
 
 /** What is known of an order before the order itself is known. */

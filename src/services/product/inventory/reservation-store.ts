@@ -1,5 +1,4 @@
 /** Reservations in the database. */
-import { Problem } from '#contracts/problems.ts'
 import type { Queryable, Row, Transaction } from '#platform/database.ts'
 import type { Item, Line, Status, StoredReservation } from './reservation.ts'
 
@@ -70,19 +69,6 @@ export async function lockOrders(tx: Transaction, orderIds: readonly string[]): 
     readReservations(tx, 'where order_id = any($1::text[]) order by reservation_id for update', [orderIds])
   ])
   return { known: new Map(reservations.map(reservation => [reservation.orderId, reservation])), now: new Date(locks[0]!.now) }
-}
-
-/** Locks one reservation by its id: its order first, as everywhere. Throws `not-found`. */
-export async function lockReservation(
-  tx: Transaction,
-  reservationId: string
-): Promise<{ reservation: StoredReservation; now: Date }> {
-  const [found] = await tx.query<{ order_id: string }>('select order_id from reservations where reservation_id = $1', [
-    reservationId
-  ])
-  if (!found) throw new Problem('not-found', 'There is no such reservation')
-  const { known, now } = await lockOrders(tx, [found.order_id])
-  return { reservation: known.get(found.order_id)!, now }
 }
 
 /** Where units are held. */
