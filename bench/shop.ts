@@ -38,6 +38,8 @@ export async function startIssuer(stack: AsyncDisposableStack, databaseUrl: stri
   }
 }
 
+const log = openLog({ LOG_LEVEL: 'error', LOG_FORMAT: 'json' })
+
 /** Starts roles of the Product Service on a database, `product` standing for all of them. */
 export async function startShop(
   stack: AsyncDisposableStack,
@@ -53,7 +55,6 @@ export async function startShop(
   })
   const url = line.urls.product ? new URL(line.urls.product).origin : line.url
   const { value } = await fetchToken(issuer.credentials)
-  const log = openLog({ LOG_LEVEL: 'error', LOG_FORMAT: 'json' })
   return {
     url,
     pid,
