@@ -191,7 +191,8 @@ test('a replay that fails says nothing about a dead letter that somebody has res
       throw new Error('too late')
     })
   )
-  assert.deepEqual(await readDeadLetter(database, id), await discarding)
+  const discarded = await discarding
+  assert.deepEqual(await readDeadLetter(database, id), discarded)
 })
 
 test('what a replay causes belongs to the trace of the message', async () => {
