@@ -85,7 +85,7 @@ async function runGroup(name: keyof typeof groups): Promise<GroupReport> {
   const scene = stage.scene()
   await using _ = scene.stack
   const cases = await group.open(scene)
-  const taken = await measure(cases.cases, rounds)
+  const taken = await measure(cases.cases, rounds, cases.warmedUp)
   const report = reportOf(name, group, cases, taken)
   const afterwards = (await cases.afterwards?.()) ?? []
   return { ...report, notes: [...report.notes, ...afterwards] }

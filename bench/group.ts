@@ -11,6 +11,8 @@ export type Cases = {
   /** What follows from one round for a limit; the median of the rounds counts, or the worst of them. */
   figures: { [Name in LimitName]?: (round: Round) => number }
   worst?: readonly LimitName[]
+  /** After warming up, before the first round. */
+  warmedUp?(): Promise<unknown>
   /** What is to be said after the last round, such as whether the books balance. */
   afterwards?(): Promise<string[]>
 }

@@ -17,9 +17,10 @@ export type Case = {
 /** The samples of each case, one per round. */
 export type Taken = ReadonlyMap<string, readonly Sample[]>
 
-export async function measure(cases: readonly Case[], rounds: number): Promise<Taken> {
+export async function measure(cases: readonly Case[], rounds: number, warmedUp?: () => Promise<unknown>): Promise<Taken> {
   const taken = new Map(cases.map(({ name }) => [name, [] as Sample[]]))
   for (const each of cases) await each.warmUp?.()
+  await warmedUp?.()
   for (let round = 0; round < rounds; round++) {
     for (let turn = 0; turn < cases.length; turn++) {
       const each = cases[(turn + round) % cases.length]!

@@ -7,7 +7,7 @@ import { cpuSecondsOf } from '../processes.ts'
 import { saying } from '../progress.ts'
 import type { Scene } from '../scene.ts'
 import type { Shop } from '../shop.ts'
-import { booksOf, stock } from '../stocked.ts'
+import { analyze, booksOf, stock } from '../stocked.ts'
 import { reserve } from './reservations.ts'
 
 const RESERVE = 'POST /v1/reservations, one SKU, 256 callers'
@@ -50,6 +50,7 @@ export const releases: Group = {
         { name: EXPIRE, against: RESERVE, shoot: expire }
       ],
       figures: { releases: ratio(RELEASE, RESERVE), expiry: ratio(EXPIRE, RESERVE) },
+      warmedUp: () => analyze(shop),
       afterwards: async () => [`releases afterwards: ${await booksOf(shop)}`]
     }
   }

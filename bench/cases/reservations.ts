@@ -5,7 +5,7 @@ import { type HttpCase, httpCase } from '../http-case.ts'
 import { peerCases } from '../peers.ts'
 import { createStock, pgbenchCase } from '../rivals/pgbench.ts'
 import type { Shop } from '../shop.ts'
-import { booksOf, stock } from '../stocked.ts'
+import { analyze, booksOf, stock } from '../stocked.ts'
 
 const HOT = 'POST /v1/reservations, one SKU, 32 callers'
 const HOT_256 = 'POST /v1/reservations, one SKU, 256 callers'
@@ -50,6 +50,7 @@ export const reservations: Group = {
         manyReservations: ratio(manySkus, rows.name),
         manyReservationsP99: round => round(manySkus)['p99 ms']!
       },
+      warmedUp: () => Promise.all([shop, whole].map(analyze)),
       afterwards: async () => [`reservations afterwards: ${await booksOf(shop)}; with relay and broker: ${await booksOf(whole)}`]
     }
   }

@@ -14,7 +14,7 @@ export function limitBody(request: IncomingMessage, late: () => void): void {
   const arrive = () => clearTimeout(deadlines.get(request)?.timer)
   // What is here to its end, and read by nobody, is not late.
   const timer = setTimeout(() => request.complete || late(), BODY_MS_MAX)
-  deadlines.set(request, { timer, late })
+  deadlines.set(request, { timer: timer.unref(), late })
   request.once('end', arrive).once('close', arrive)
 }
 
@@ -32,5 +32,18 @@ export function keepBodyComing(request: IncomingMessage): void {
       deadline.late()
     }
     seen = bytesRead
-  }, SILENCE_MS_MAX)
+  }, SILENCE_MS_MAX).unref()
+}
+
+const LINGER_MS = 5_000
+
+/**
+ * Nobody reads the body any more, though it is still coming: a client that goes on sending reads the answer if its bytes go on being taken
+ * for a moment. Then the connection ends.
+ */
+export function letBodyGo(request: IncomingMessage): void {
+  if (request.complete || request.destroyed) return
+  const { socket } = request
+  const timer = setTimeout(() => request.complete || socket.destroy(), LINGER_MS).unref()
+  request.once('close', () => clearTimeout(timer)).resume()
 }

@@ -7,7 +7,7 @@ import httpProxy, { type FastifyHttpProxyOptions } from '@fastify/http-proxy'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Problem } from '#contracts/problems.ts'
 import type { Refuse } from './http.ts'
-import { keepBodyComing } from './http-bodies.ts'
+import { keepBodyComing, letBodyGo } from './http-bodies.ts'
 import { requestIdOf } from './http-follow.ts'
 import type { Log } from './log.ts'
 
@@ -62,6 +62,7 @@ export function addUpstream(
         rewriteRequestHeaders,
         rewriteHeaders,
         onError: away as never,
+        onResponse: passOn as never,
         // Whoever asked decides whether to ask again.
         retryDelay: () => null
       }
@@ -88,6 +89,18 @@ const rewriteRequestHeaders: Hooks['rewriteRequestHeaders'] = (request, headers)
 
 function without<Headers extends object>(names: readonly string[], headers: Headers): Headers {
   return Object.fromEntries(Object.entries(headers).filter(([name]) => !names.includes(name))) as Headers
+}
+
+/**
+ * The proxy library would end the connection of a client whose body is still coming with the reply, which such a client then may not get to
+ * read: what is still sent is taken for a moment, and dropped.
+ */
+function passOn({ raw }: FastifyRequest, reply: FastifyReply, { stream }: { stream: Readable }): void {
+  if (!raw.complete) {
+    reply.removeHeader('connection')
+    reply.raw.once('finish', () => letBodyGo(raw))
+  }
+  reply.send(stream)
 }
 
 /** Takes the bodies of requests as they are forwarded. */

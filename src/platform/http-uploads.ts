@@ -7,7 +7,7 @@ import { Problem } from '#contracts/problems.ts'
 import { isAway } from './database-errors.ts'
 import type { Handler, Uploaded } from './handlers.ts'
 import { type Answer, type Attempt, attemptOf, type Edge, type Reply, send, writeOnce } from './http-answers.ts'
-import { keepBodyComing } from './http-bodies.ts'
+import { keepBodyComing, letBodyGo } from './http-bodies.ts'
 import { fingerprintOf } from './idempotency.ts'
 
 type UploadHandler = Extract<Handler, { kind: 'upload' }>
@@ -33,7 +33,7 @@ export function answerUpload(edge: Edge, operation: Operation, { run }: UploadHa
       if (isAway(error)) discard = undefined
       throw error
     } finally {
-      letGo(stream)
+      letBodyGo(stream)
       // Whoever is answered finds nothing left. What stays behind when this fails is swept like what was broken off.
       await discard?.().catch(() => {})
     }
@@ -82,16 +82,6 @@ async function* bounded(stream: IncomingMessage, bytesMax: number, hash: Hash | 
 
 const endedEarly = () => new Problem('malformed-http', 'The body ended early')
 const tooLarge = (bytesMax: number) => new Problem('payload-too-large', `At most ${bytesMax} bytes are taken`)
-
-const LINGER_MS = 5_000
-
-/** A client that is still sending reads the refusal if its bytes go on being taken for a moment; then the connection ends. */
-function letGo(stream: IncomingMessage): void {
-  if (stream.complete || stream.destroyed) return
-  const { socket } = stream
-  const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref()
-  stream.once('close', () => clearTimeout(timer)).resume()
-}
 
 /** `text/csv; charset=utf-8` → `text/csv`, in lower case. */
 function mediaTypeOf(contentType: string): string {

@@ -55,6 +55,31 @@ test('a timer that has more to do runs again at once, and others have their turn
   assert.equal(turns.filter(turn => turn === 'greedy').length, 11)
 })
 
+test('a timer that is busy delays no other, and is not run beside itself', async () => {
+  const goOn = Promise.withResolvers<void>()
+  let busy = 0
+  let brisk = 0
+  const slow = every(
+    'slow',
+    () => 0,
+    async () => {
+      busy++
+      await goOn.promise
+      return { done: 0 }
+    }
+  )
+  const quick = every(
+    'quick',
+    () => 0,
+    async () => ({ done: brisk++ })
+  )
+  await using _ = started([slow, quick])
+  await until(() => brisk > 20)
+  assert.equal(busy, 1)
+  goOn.resolve()
+  await until(() => busy > 1)
+})
+
 test('a timer that fails is said so, runs again when it is due, and stops no other', async () => {
   const warnings: string[] = []
   const log = { info: () => {}, warn: (_: object, message: string) => warnings.push(message) } as unknown as Log
