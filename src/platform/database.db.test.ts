@@ -264,6 +264,19 @@ suite('a statement', () => {
     assert.deepEqual(await own.query('select * from grown'), [{ n: 1, more: null, most: null }])
   })
 
+  test('goes by the index from the first row on, though its plan was made when there was none', async () => {
+    await database.query('create table orders_to_come (id uuid primary key, order_id text not null unique)')
+    await database.query('analyze orders_to_come')
+    const plan = await database.transact(async tx => {
+      tx.send('set local plan_cache_mode = force_generic_plan')
+      tx.send('prepare wanted as select * from orders_to_come where order_id = any($1::text[]) order by id for update')
+      return tx.query<{ 'QUERY PLAN': string }>(`explain execute wanted('{}')`)
+    })
+    const text = plan.map(row => row['QUERY PLAN']).join('\n')
+    assert.match(text, /Index/)
+    assert.doesNotMatch(text, /Seq Scan/)
+  })
+
   test('that takes too long, or waits too long for a lock, ends; also through a session', async () => {
     await using session = await database.connect('guarded')
     for (const on of [database, session]) {

@@ -70,8 +70,11 @@ const types = {
 
 /** Milliseconds. A statement or lock that takes longer is answered 503. */
 const guards = '-c statement_timeout=10000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=20000'
-/** A request is over before workers have started or code is compiled for it. */
-const planning = '-c max_parallel_workers_per_gather=0 -c jit=off'
+/**
+ * A request is over before workers have started or code is compiled for it. And a plan is kept while its table grows: one that was made when
+ * the table was empty would go on reading all of it, so that what has an index uses it from the first row on.
+ */
+const planning = '-c max_parallel_workers_per_gather=0 -c jit=off -c enable_seqscan=off'
 /** The server notices a dead client within seconds, and frees its locks; also when it has sent it something meanwhile. */
 const keepalives = '-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3 -c tcp_user_timeout=15000'
 
