@@ -1,5 +1,5 @@
 /** How long a body may take to arrive: half a minute as a whole, or, for one that is read as it comes, as long as it keeps coming. */
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 
 const BODY_MS_MAX = 30_000
 const SILENCE_MS_MAX = 30_000
@@ -38,12 +38,13 @@ export function keepBodyComing(request: IncomingMessage): void {
 const LINGER_MS = 5_000
 
 /**
- * Nobody reads the body any more, though it is still coming: a client that goes on sending reads the answer if its bytes go on being taken
- * for a moment. Then the connection ends.
+ * The answer is there and the body still coming: a client that goes on sending reads the answer only if its bytes go on being taken for a
+ * moment, also where it asked to close. Then the connection ends. Called before the answer is sent.
  */
-export function letBodyGo(request: IncomingMessage): void {
-  if (request.complete || request.destroyed) return
+export function letBodyGo(request: IncomingMessage, reply: ServerResponse): void {
+  if (!deadlines.has(request) || request.complete || request.destroyed) return
   const { socket } = request
-  const timer = setTimeout(() => request.complete || socket.destroy(), LINGER_MS).unref()
-  request.once('close', () => clearTimeout(timer)).resume()
+  reply.shouldKeepAlive = request.httpVersion !== '1.0'
+  reply.once('finish', () => setTimeout(() => request.complete || socket.destroy(), LINGER_MS).unref())
+  request.resume()
 }

@@ -21,7 +21,7 @@ export function followRequests(app: FastifyInstance, { service, log, inFlightMax
   addTraceparent(app)
   app.addHook('onRequest', (request, reply, done) => {
     // Not with onResponse, which does not come when the client has gone.
-    reply.raw.once('close', () => inFlight--)
+    reply.raw.on('close', () => inFlight--)
     reply.header('x-content-type-options', 'nosniff')
     reply.header('x-request-id', requestIdOf(request))
     if (++inFlight > inFlightMax && sheds(request)) return done(new Problem('unavailable', 'Too many requests are in flight'))

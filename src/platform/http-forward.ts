@@ -91,15 +91,10 @@ function without<Headers extends object>(names: readonly string[], headers: Head
   return Object.fromEntries(Object.entries(headers).filter(([name]) => !names.includes(name))) as Headers
 }
 
-/**
- * The proxy library would end the connection of a client whose body is still coming with the reply, which such a client then may not get to
- * read: what is still sent is taken for a moment, and dropped.
- */
+/** The proxy library would end the connection of a client whose body is still coming, which then might not get to read the reply. */
 function passOn({ raw }: FastifyRequest, reply: FastifyReply, { stream }: { stream: Readable }): void {
-  if (!raw.complete) {
-    reply.removeHeader('connection')
-    reply.raw.once('finish', () => letBodyGo(raw))
-  }
+  if (!raw.complete) reply.removeHeader('connection')
+  letBodyGo(raw, reply.raw)
   reply.send(stream)
 }
 

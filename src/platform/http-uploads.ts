@@ -7,7 +7,7 @@ import { Problem } from '#contracts/problems.ts'
 import { isAway } from './database-errors.ts'
 import type { Handler, Uploaded } from './handlers.ts'
 import { type Answer, type Attempt, attemptOf, type Edge, type Reply, send, writeOnce } from './http-answers.ts'
-import { keepBodyComing, letBodyGo } from './http-bodies.ts'
+import { keepBodyComing } from './http-bodies.ts'
 import { fingerprintOf } from './idempotency.ts'
 
 type UploadHandler = Extract<Handler, { kind: 'upload' }>
@@ -33,7 +33,6 @@ export function answerUpload(edge: Edge, operation: Operation, { run }: UploadHa
       if (isAway(error)) discard = undefined
       throw error
     } finally {
-      letBodyGo(stream)
       // Whoever is answered finds nothing left. What stays behind when this fails is swept like what was broken off.
       await discard?.().catch(() => {})
     }

@@ -7,6 +7,7 @@ import type { Api, Operation } from '#contracts/define.ts'
 import { Problem } from '#contracts/problems.ts'
 import type { Actor, Authenticator } from './auth.ts'
 import type { Answer, Edge } from './http-answers.ts'
+import { letBodyGo } from './http-bodies.ts'
 import { followRequests } from './http-follow.ts'
 import { answerOf } from './http-kinds.ts'
 import { problemHeaders, problemOf, toProblemJson } from './http-problems.ts'
@@ -152,6 +153,7 @@ export function refusing(baseUrl: string, log: Log): Refuse {
       if (request.method === 'PATCH') reply.header('accept-patch', PATCH_TYPES)
       if (request.routeOptions.config.postTypes) reply.header('accept-post', request.routeOptions.config.postTypes)
     }
+    letBodyGo(request.raw, reply.raw)
     return reply.code(problem.status).headers(problemHeaders(problem)).send(JSON.stringify(body))
   }
 }

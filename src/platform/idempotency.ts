@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { Problem } from '#contracts/problems.ts'
+import { integers, texts } from './arrays.ts'
 import type { Queryable, Transaction } from './database.ts'
 import { canonical } from './json.ts'
 
@@ -40,8 +41,8 @@ type RecordRow = StoredReply & { principal: string; key: string; fingerprint: st
  * `idempotency-key-reused`), or 'fresh'. No key may stand twice in the list.
  */
 export async function claimKeys(tx: Transaction, requests: readonly IdempotentRequest[]): Promise<Claimed[]> {
-  const principals = requests.map(request => request.principal)
-  const keys = requests.map(request => request.key)
+  const principals = texts(requests.map(request => request.principal))
+  const keys = texts(requests.map(request => request.key))
   // Two statements, one round trip: the second sees what the holder of a lock has committed before the first got it.
   const [locks, records] = await Promise.all([
     tx.query<{ locked: boolean }>(
@@ -70,14 +71,15 @@ export function storeReplies(tx: Transaction, entries: readonly { request: Idemp
   if (entries.length === 0) return
   tx.send(
     `insert into idempotency_keys (principal, key, fingerprint, status, headers, body)
-     select * from unnest($1::text[], $2::text[], $3::text[], $4::smallint[], $5::jsonb[], $6::text[])`,
+     select principal, key, fingerprint, status, headers::jsonb, body
+     from unnest($1::text[], $2::text[], $3::text[], $4::integer[], $5::text[], $6::text[]) as r (principal, key, fingerprint, status, headers, body)`,
     [
-      entries.map(({ request }) => request.principal),
-      entries.map(({ request }) => request.key),
-      entries.map(({ request }) => request.fingerprint),
-      entries.map(({ reply }) => reply.status),
-      entries.map(({ reply }) => JSON.stringify(reply.headers)),
-      entries.map(({ reply }) => reply.body)
+      texts(entries.map(({ request }) => request.principal)),
+      texts(entries.map(({ request }) => request.key)),
+      texts(entries.map(({ request }) => request.fingerprint)),
+      integers(entries.map(({ reply }) => reply.status)),
+      texts(entries.map(({ reply }) => JSON.stringify(reply.headers))),
+      texts(entries.map(({ reply }) => reply.body))
     ]
   )
 }

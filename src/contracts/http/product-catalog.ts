@@ -20,7 +20,8 @@ export const catalogOperations = {
     scope: 'catalog:read',
     query: ProductListQuery,
     reply: { status: 200, body: ProductList, description: 'A page of products' },
-    problems: ['invalid-cursor']
+    problems: ['invalid-cursor'],
+    revalidated: true
   },
   createProduct: {
     method: 'POST',

@@ -1,4 +1,5 @@
 /** Reservations in the database. */
+import { bigints, integers, texts, uuids } from '#platform/arrays.ts'
 import type { Queryable, Row, Transaction } from '#platform/database.ts'
 import type { Item, Line, Status, StoredReservation } from './reservation.ts'
 
@@ -101,22 +102,23 @@ export function storeReservations(tx: Transaction, reservations: readonly Stored
     `insert into reservation_lines (reservation_id, variant_id, location_id, quantity)
      select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[])`,
     [
-      lines.map(line => line.reservationId),
-      lines.map(line => line.variantId),
-      lines.map(line => line.locationId),
-      lines.map(line => line.quantity)
+      uuids(lines.map(line => line.reservationId)),
+      uuids(lines.map(line => line.variantId)),
+      uuids(lines.map(line => line.locationId)),
+      bigints(lines.map(line => line.quantity))
     ]
   )
 }
 
-const rows = `unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::boolean[], $6::boolean[], $7::boolean[], $8::boolean[], $9::boolean[],
-    $10::jsonb[], $11::timestamptz[], $12::text[], $13::integer[], $14::bigint[], $15::timestamptz[], $16::timestamptz[])
-    as n (reservation_id, order_id, user_id, status, ordered, confirmed, cancelled, completed, restocked, items, expires_at, reason, version,
-      sequence, created_at, updated_at)`
+const names = `reservation_id, order_id, user_id, status, ordered, confirmed, cancelled, completed, restocked, items, expires_at, reason, version,
+    sequence, created_at, updated_at`
 
-const insert = `insert into reservations (reservation_id, order_id, user_id, status, ordered, confirmed, cancelled, completed, restocked,
-    items, expires_at, reason, version, sequence, created_at, updated_at)
-  select * from ${rows}`
+const rows = `(select reservation_id, order_id, user_id, status, ordered::boolean, confirmed::boolean, cancelled::boolean, completed::boolean,
+      restocked::boolean, items::jsonb, expires_at::timestamptz, reason, version, sequence, created_at::timestamptz, updated_at::timestamptz
+    from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
+      $11::text[], $12::text[], $13::integer[], $14::bigint[], $15::text[], $16::text[]) as t (${names})) n`
+
+const insert = `insert into reservations (${names}) select * from ${rows}`
 
 const update = `update reservations r set user_id = n.user_id, status = n.status, ordered = n.ordered, confirmed = n.confirmed,
     cancelled = n.cancelled, completed = n.completed, restocked = n.restocked, items = n.items, expires_at = n.expires_at,
@@ -125,21 +127,21 @@ const update = `update reservations r set user_id = n.user_id, status = n.status
 
 function columnsOf(reservations: readonly StoredReservation[]): unknown[] {
   return [
-    reservations.map(each => each.reservationId),
-    reservations.map(each => each.orderId),
-    reservations.map(each => each.userId),
-    reservations.map(each => each.status),
-    reservations.map(each => each.ordered),
-    reservations.map(each => each.confirmed),
-    reservations.map(each => each.cancelled),
-    reservations.map(each => each.completed),
-    reservations.map(each => each.restocked),
-    reservations.map(each => JSON.stringify(each.items)),
-    reservations.map(each => each.expiresAt),
-    reservations.map(each => each.reason),
-    reservations.map(each => each.version),
-    reservations.map(each => each.sequence),
-    reservations.map(each => each.createdAt),
-    reservations.map(each => each.updatedAt)
+    uuids(reservations.map(each => each.reservationId)),
+    texts(reservations.map(each => each.orderId)),
+    texts(reservations.map(each => each.userId)),
+    texts(reservations.map(each => each.status)),
+    texts(reservations.map(each => String(each.ordered))),
+    texts(reservations.map(each => String(each.confirmed))),
+    texts(reservations.map(each => String(each.cancelled))),
+    texts(reservations.map(each => String(each.completed))),
+    texts(reservations.map(each => String(each.restocked))),
+    texts(reservations.map(each => JSON.stringify(each.items))),
+    texts(reservations.map(each => each.expiresAt)),
+    texts(reservations.map(each => each.reason)),
+    integers(reservations.map(each => each.version)),
+    bigints(reservations.map(each => each.sequence)),
+    texts(reservations.map(each => each.createdAt)),
+    texts(reservations.map(each => each.updatedAt))
   ]
 }

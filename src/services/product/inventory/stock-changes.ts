@@ -1,5 +1,6 @@
 /** What was moved in a stock book, as what is stored and what is announced. */
 import { InventoryUpdated } from '#contracts/events/inventory-events.ts'
+import { bigints, texts, uuids } from '#platform/arrays.ts'
 import { type Announcement, announcement } from '#platform/outbox.ts'
 import { edgesOf } from './low-stock.ts'
 import { availableAt, type LedgerRow, type Level, type StockItem } from './stock.ts'
@@ -67,27 +68,27 @@ export function inventoryUpdated(
 
 function columnsOf(nets: readonly Net[], levelOf: (net: Net) => Level): unknown[] {
   return [
-    nets.map(net => net.variantId),
-    nets.map(net => net.locationId),
-    nets.map(net => net.deltaOnHand),
-    nets.map(net => net.deltaReserved),
-    nets.map(net => levelOf(net).safetyStock)
+    uuids(nets.map(net => net.variantId)),
+    uuids(nets.map(net => net.locationId)),
+    bigints(nets.map(net => net.deltaOnHand)),
+    bigints(nets.map(net => net.deltaReserved)),
+    bigints(nets.map(net => levelOf(net).safetyStock))
   ]
 }
 
 function columnsOfLedger(ledger: readonly LedgerRow[]): unknown[] {
   return [
-    ledger.map(row => row.variantId),
-    ledger.map(row => row.locationId),
-    ledger.map(row => row.kind),
-    ledger.map(row => row.deltaOnHand),
-    ledger.map(row => row.deltaReserved),
-    ledger.map(row => row.onHandAfter),
-    ledger.map(row => row.reservedAfter),
-    ledger.map(row => row.reason),
-    ledger.map(row => row.note),
-    ledger.map(row => row.orderId),
-    ledger.map(row => row.actor)
+    uuids(ledger.map(row => row.variantId)),
+    uuids(ledger.map(row => row.locationId)),
+    texts(ledger.map(row => row.kind)),
+    bigints(ledger.map(row => row.deltaOnHand)),
+    bigints(ledger.map(row => row.deltaReserved)),
+    bigints(ledger.map(row => row.onHandAfter)),
+    bigints(ledger.map(row => row.reservedAfter)),
+    texts(ledger.map(row => row.reason)),
+    texts(ledger.map(row => row.note)),
+    texts(ledger.map(row => row.orderId)),
+    texts(ledger.map(row => row.actor))
   ]
 }
 
