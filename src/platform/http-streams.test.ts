@@ -229,7 +229,10 @@ test('a body that does not come in time is answered 408 at the gateway: as a who
     try {
       const sent = openUpload(opened.url, { 'content-type': type })
       const reply = once(sent, 'response') as Promise<[IncomingMessage]>
-      sent.write('x')
+      let cut = false
+      sent.once('response', () => {
+        cut = true
+      })
       await new Promise<void>(resolve => sent.write('x', () => resolve()))
       for (let turn = 0; turn < 100; turn++) await new Promise(setImmediate)
       for (let n = 0; n < 3 && alive; n++) {
@@ -237,6 +240,7 @@ test('a body that does not come in time is answered 408 at the gateway: as a who
         await new Promise<void>(resolve => sent.write('x', () => resolve()))
         for (let turn = 0; turn < 100; turn++) await new Promise(setImmediate)
       }
+      assert.ok(!cut, 'it was cut off while it came')
       mock.timers.tick(60_000)
       const [answered] = await reply
       assert.equal(answered.statusCode, 408)
