@@ -19,6 +19,6 @@ export async function createPriceList(
   )
   if (!row) throw new Problem('code-taken', `Another price list has the code ${code}`)
   const list = toPriceList(row)
-  if (status === 'active') await openPeriod(tx, list, actor.subject)
+  if (status === 'active') openPeriod(tx, list, { at: list.createdAt, actor: actor.subject })
   return list
 }

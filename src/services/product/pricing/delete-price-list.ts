@@ -2,7 +2,7 @@ import type { priceOperations } from '#contracts/http/product-prices.ts'
 import type { Transaction } from '#platform/database.ts'
 import { checkVersion } from '#platform/etag.ts'
 import type { Input } from '#platform/handlers.ts'
-import { closePeriod, lockPriceList, reviewSoon } from './price-list.ts'
+import { beginListChange, closePeriod, lockPriceList, reviewSoon } from './price-list.ts'
 
 /** Deletes a price list. What its prices were stays known, so that what was paid can be told. */
 export async function deletePriceList(
@@ -11,7 +11,8 @@ export async function deletePriceList(
 ): Promise<undefined> {
   const list = await lockPriceList(tx, priceListId)
   checkVersion(expected, list.version)
-  if (list.status === 'active') await closePeriod(tx, priceListId, actor.subject)
+  const at = await beginListChange(tx, priceListId)
+  if (list.status === 'active') closePeriod(tx, priceListId, { at, actor: actor.subject })
   reviewSoon(tx, priceListId)
   await tx.query('delete from price_lists where price_list_id = $1', [priceListId])
 }

@@ -38,30 +38,51 @@ export async function lockPriceList(tx: Transaction, priceListId: string): Promi
   return toPriceList(row)
 }
 
-/** The list applies as it is, from an instant on or from now. */
-export async function openPeriod(
+/** From here to the end of the transaction every list applies as it does now. Products are locked before it, reviews after it. */
+export function holdPriceLists(tx: Transaction): void {
+  tx.send(`select pg_advisory_xact_lock_shared(hashtextextended('price lists', 4))`)
+}
+
+/**
+ * Begins a change of what a locked list applies, and gives its instant: after everything that was told of its prices. Nobody reviews prices
+ * until the transaction ends: a review that did not know of the change would leave it behind.
+ */
+export async function beginListChange(tx: Transaction, priceListId: string): Promise<string> {
+  tx.send(`select pg_advisory_xact_lock(hashtextextended('price lists', 4))`)
+  const [last] = await tx.query<{ at: string | null }>(
+    `select greatest(
+       (select max(greatest(from_at, to_at)) from price_list_periods where price_list_id = $1),
+       (select max(reviewed_to) from price_reviews where variant_id in (
+         select variant_id from listed_prices where price_list_id = $1 and removed_at is null
+       ))
+     ) as at`,
+    [priceListId]
+  )
+  return new Date(Math.max(Date.now(), last?.at ? Date.parse(last.at) + 1 : 0)).toISOString()
+}
+
+type Change = { at: string; actor: string }
+
+/** From an instant on the list applies as it is. */
+export function openPeriod(
   tx: Transaction,
-  { priceListId, channel, customerGroup, priority }: Pick<PriceList, 'priceListId' | 'channel' | 'customerGroup' | 'priority'>,
-  actor: string,
-  at?: string
-): Promise<void> {
-  await tx.query(
+  { priceListId, channel, customerGroup, priority }: PriceList,
+  { at, actor }: Change
+): void {
+  tx.send(
     `insert into price_list_periods (price_list_id, from_at, channel, customer_group, priority, opened_by)
-     select $1, coalesce($6::timestamptz, greatest(date_trunc('milliseconds', clock_timestamp()), max(to_at))), $2, $3, $4, $5
-     from price_list_periods where price_list_id = $1`,
-    [priceListId, channel ?? '', customerGroup ?? '', priority, actor, at ?? null]
+     values ($1, $2, $3, $4, $5, $6)`,
+    [priceListId, at, channel ?? '', customerGroup ?? '', priority, actor]
   )
 }
 
-/** From now on the list does not apply as it did; gives the instant. A period has a millisecond at least. */
-export async function closePeriod(tx: Transaction, priceListId: string, actor: string): Promise<string> {
-  const [closed] = await tx.query<{ to_at: string }>(
-    `update price_list_periods set closed_by = $2,
-       to_at = greatest(date_trunc('milliseconds', clock_timestamp()), from_at + interval '1 millisecond')
-     where price_list_id = $1 and to_at is null returning to_at`,
-    [priceListId, actor]
-  )
-  return closed!.to_at
+/** From an instant on the list does not apply as it did. */
+export function closePeriod(tx: Transaction, priceListId: string, { at, actor }: Change): void {
+  tx.send('update price_list_periods set to_at = $2, closed_by = $3 where price_list_id = $1 and to_at is null', [
+    priceListId,
+    at,
+    actor
+  ])
 }
 
 /** Has everything that the list has prices of reviewed soon: applyPriceSchedules tells what is another price thereby. */

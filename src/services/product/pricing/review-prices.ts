@@ -7,6 +7,7 @@ import type { Transaction } from '#platform/database.ts'
 import type { PriceLine, Reason } from './effective-price.ts'
 import { amountOf, type PriceChanged } from './price-change.ts'
 import { readPriceLines } from './price-lines.ts'
+import { holdPriceLists } from './price-list.ts'
 import { keyOf, movesOf, type PriceMove, type Told } from './price-moves.ts'
 import type { BaseDifference } from './record-price-changes.ts'
 
@@ -28,6 +29,7 @@ export async function reviewPrices(
   variantIds: readonly string[],
   { at, reason, base = [] }: Review
 ): Promise<PriceChanged[]> {
+  holdPriceLists(tx)
   const reviews = await tx.query<{ variant_id: string; reviewed_to: string }>(
     'select variant_id, reviewed_to from price_reviews where variant_id = any($1::uuid[]) order by variant_id for update',
     [variantIds]

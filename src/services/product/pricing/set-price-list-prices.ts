@@ -7,6 +7,7 @@ import { violated } from '#platform/database-errors.ts'
 import type { Input } from '#platform/handlers.ts'
 import { newId } from '#platform/id.ts'
 import { announceAll } from '#platform/outbox.ts'
+import { FAULTS_MAX } from '#platform/validation.ts'
 import { beginReview, type PriceReview } from './begin-review.ts'
 import { type ListedPriceRow, listedPriceColumns, toListedPrice } from './listed-price.ts'
 import { canonicalAmount } from './price.ts'
@@ -42,7 +43,7 @@ function termsOf({ variantId, currency, minQuantity = 1, amount, startsAt = null
 function check(errors: readonly Fault[]): void {
   if (errors.length > 0)
     throw new Problem('invalid-request', errors.length === 1 ? 'There is one fault' : `There are ${errors.length} faults`, {
-      errors
+      errors: errors.slice(0, FAULTS_MAX)
     })
 }
 
@@ -52,10 +53,13 @@ function faultsOfTime(startsAt: string | null, endsAt: string | null, index: num
 }
 
 function checkVariants(given: readonly Terms[], { productOf }: PriceReview): void {
-  const variantIds = [...new Set(given.map(({ variantId }) => variantId))].filter(id => !productOf.has(id))
-  if (variantIds.length > 0) {
-    throw new Problem('reference-not-found', `There is no variant ${variantIds.join(', ')}`, { variantIds })
-  }
+  const errors = given.flatMap(({ variantId }, index): Fault[] => {
+    const known = productOf.has(variantId)
+    return known
+      ? []
+      : [{ pointer: `#/prices/${index}/variantId`, code: 'reference-not-found', detail: 'There is no such variant' }]
+  })
+  if (errors.length > 0) throw new Problem('reference-not-found', undefined, { errors: errors.slice(0, FAULTS_MAX) })
 }
 
 /** With the id of the price that it replaces, or a new one. */
@@ -90,7 +94,8 @@ function checkOverlaps(planned: readonly ListedPrice[], known: readonly ListedPr
     code: 'overlap',
     detail: `The list has a price from ${startsAt ?? 'ever'} to ${endsAt ?? 'ever'} already`
   }))
-  throw new Problem('price-overlap', undefined, { errors, priceIds: [...new Set(clashes.map(({ priceId }) => priceId))] })
+  const priceIds = known.map(({ priceId }) => priceId).filter(id => clashes.some(({ priceId }) => priceId === id))
+  throw new Problem('price-overlap', undefined, { errors: errors.slice(0, FAULTS_MAX), priceIds: priceIds.slice(0, FAULTS_MAX) })
 }
 
 function overlap(a: Terms, b: Terms): boolean {

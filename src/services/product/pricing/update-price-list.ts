@@ -5,7 +5,15 @@ import type { Transaction } from '#platform/database.ts'
 import { violated } from '#platform/database-errors.ts'
 import { checkVersion } from '#platform/etag.ts'
 import type { Input } from '#platform/handlers.ts'
-import { closePeriod, lockPriceList, openPeriod, type PriceListRow, reviewSoon, toPriceList } from './price-list.ts'
+import {
+  beginListChange,
+  closePeriod,
+  lockPriceList,
+  openPeriod,
+  type PriceListRow,
+  reviewSoon,
+  toPriceList
+} from './price-list.ts'
 
 /** Changes a price list. What it applies is another from now on; whoever pays another price thereby is told soon. */
 export async function updatePriceList(
@@ -21,8 +29,9 @@ export async function updatePriceList(
   const applies = ['channel', 'customerGroup', 'priority', 'status'] as const
   if (applies.some(name => after[name] !== before[name])) {
     // At one instant: in between, nobody pays anything else.
-    const at = before.status === 'active' ? await closePeriod(tx, priceListId, actor.subject) : undefined
-    if (after.status === 'active') await openPeriod(tx, stored, actor.subject, at)
+    const change = { at: await beginListChange(tx, priceListId), actor: actor.subject }
+    if (before.status === 'active') closePeriod(tx, priceListId, change)
+    if (after.status === 'active') openPeriod(tx, stored, change)
     reviewSoon(tx, priceListId)
   }
   return stored
