@@ -1,4 +1,5 @@
-/** A catalog comes in: uploaded, validated, written with its variants, stock and prices, one event each; and the bare documents by COPY. */
+/** A catalog comes in: uploaded, validated, written with its variants and prices, one event each; and the bare documents by COPY. */
+import { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Group, ratio } from '../group.ts'
 import type { Sample } from '../measure.ts'
@@ -44,19 +45,15 @@ export const imports: Group = {
 type Import = { importId: string; status: string; created: number; failed: number; rows: number }
 
 async function importInto(shop: Shop, scene: Scene, products: readonly object[]): Promise<Sample> {
-  const text = products.map(product => `${JSON.stringify(product)}\n`).join('')
+  const file = Buffer.from(products.map(product => `${JSON.stringify(product)}\n`).join(''))
   let done: Partial<Import> = {}
   using _ = saying('importing', () => `${done.rows ?? 0} rows`)
   const before = [cpuSecondsOf([shop.pid]), cpuSecondsOf([scene.postgresPid])]
   const started = performance.now()
-  const reply = await fetch(`${shop.url}/v1/imports`, {
-    method: 'POST',
-    headers: { ...shop.headers, 'content-type': 'application/x-ndjson', 'idempotency-key': `import-${started}` },
-    body: text
-  })
-  const answer = await reply.text()
-  if (reply.status !== 202) throw new Error(`the import was refused: ${reply.status} ${answer}`)
-  const { importId } = JSON.parse(answer) as Import
+  const sent = { mediaType: 'application/x-ndjson', chunks: Readable.from([file], { objectMode: false }), bytes: file.length }
+  const { status, body } = await shop.client.upload<Import>('/v1/imports', sent)
+  if (status !== 202) throw new Error(`the import was refused: ${status} ${JSON.stringify(body)}`)
+  const { importId } = body
   do {
     await delay(20)
     done = (await shop.client.call<Import>('GET', `/v1/imports/${importId}`)).body

@@ -16,7 +16,7 @@ export interface Documents {
 }
 
 /** How far behind another process's writes a reply may be. */
-const FRESH_MS = 1000
+export const FRESH_MS = 1000
 const OVERHEAD_BYTES = 300
 
 export function openDocuments(load: (ids: readonly string[]) => Promise<StoredDocument[]>, bytesMax: number): Documents {

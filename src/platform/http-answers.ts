@@ -122,13 +122,18 @@ function documentAnswer(documents: Documents): Answer {
 
 function sendDocument(request: FastifyRequest, reply: FastifyReply, document: CachedDocument | undefined): FastifyReply {
   if (!document) throw new Problem('not-found')
-  reply.header('etag', document.etag)
-  reply.header('cache-control', 'private, no-cache')
-  if (noneMatch(request.headers['if-none-match'], document.etag)) return reply.code(304).send()
-  return reply.header('content-type', JSON_TYPE).send(document.body)
+  return sendText(request, reply, document.etag, document.body)
 }
 
-export const JSON_TYPE = 'application/json; charset=utf-8'
+/** Sends JSON that is stored as text, unless who asks has it. */
+export function sendText(request: FastifyRequest, reply: FastifyReply, etag: string, text: string): FastifyReply {
+  reply.header('etag', etag)
+  reply.header('cache-control', 'private, no-cache')
+  if (noneMatch(request.headers['if-none-match'], etag)) return reply.code(304).send()
+  return reply.header('content-type', JSON_TYPE).send(text)
+}
+
+const JSON_TYPE = 'application/json; charset=utf-8'
 
 /** A request to write: what the behaviour gets, and the key under which its reply is kept. */
 export type Attempt = { input: Input<Operation>; idempotent: IdempotentRequest | undefined; instance: string }

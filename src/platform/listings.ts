@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
+import { FRESH_MS } from './documents.ts'
 
 export type KeptText = { text: string; etag: string }
 
@@ -14,8 +15,6 @@ export interface Listings {
   forget(): void
 }
 
-/** How far behind another process's writes an answer may be. */
-const FRESH_MS = 1000
 const OVERHEAD_BYTES = 500
 
 type Kept = KeptText & { readAtMs: number }

@@ -15,8 +15,8 @@ export type Migrating = { name: string; migrations: URL }
 const shared = new URL('./migrations/', import.meta.url)
 
 /**
- * Makes the role and schema `name` if they are missing, and the extension that migrations build on; applies the migrations of the platform and of the service, and returns
- * the URL by which the service logs in. Needs a URL whose user may create roles and schemas.
+ * Makes the role and schema `name` if they are missing, and the extension that migrations build on; applies the migrations of the platform
+ * and of the service, and returns the URL by which the service logs in. Needs a URL whose user may create roles and schemas.
  */
 export async function migrate(adminUrl: string, service: Migrating, log: Log): Promise<string> {
   const url = await ensureRole(adminUrl, service.name, log)

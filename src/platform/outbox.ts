@@ -58,12 +58,10 @@ export function announceAll(tx: Transaction, announcements: readonly Announcemen
     const { event, data, sequence, json } = each
     const envelope: Envelope = { eventId: newId(), eventType: event.type, eventVersion: event.version, source, sequence, timestamp }
     // Of many events that were put together from one contract's own text, the first stands for the others.
-    if (json === undefined || !checked.has(event)) checkPublished(event, { ...envelope, ...data, timestamp })
+    const body = json === undefined || !checked.has(event) ? { ...envelope, ...data, timestamp } : undefined
+    if (body) checkPublished(event, body)
     checked.add(event)
-    const text =
-      json === undefined
-        ? JSON.stringify({ ...envelope, ...data, timestamp })
-        : `${JSON.stringify(envelope).slice(0, -1)},${json.slice(1)}`
+    const text = json === undefined ? JSON.stringify(body) : `${JSON.stringify(envelope).slice(0, -1)},${json.slice(1)}`
     // No character has more than three bytes in UTF-8 for each unit of its length.
     if (text.length * 3 > EVENT_BYTES_MAX && Buffer.byteLength(text) > EVENT_BYTES_MAX)
       throw new Error(`${event.type} is over ${EVENT_BYTES_MAX} bytes`)

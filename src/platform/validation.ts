@@ -35,13 +35,17 @@ export function checkParameters(schema: TSchema, place: 'query' | 'path'): Check
   }
 }
 
+/** The refusal of a request for its faults. */
+export function invalid(errors: readonly Fault[]): Problem {
+  return new Problem('invalid-request', errors.length === 1 ? 'There is one fault' : `There are ${errors.length} faults`, {
+    errors: errors.slice(0, FAULTS_MAX)
+  })
+}
+
 function checkWith(validate: ValidateFunction, prefix: string): Check {
   return value => {
     if (validate(value)) return
-    const errors = faults(validate.errors ?? [], prefix)
-    throw new Problem('invalid-request', `${errors.length === 1 ? 'There is one fault' : `There are ${errors.length} faults`}`, {
-      errors
-    })
+    throw invalid(faults(validate.errors ?? [], prefix))
   }
 }
 

@@ -21,6 +21,11 @@ export interface ProductDatabase extends AsyncDisposable {
   input<In>(given: NoInfer<Partial<In>>): In
   /** Runs a writing behaviour in a transaction of its own. */
   write<In, Out>(behaviour: (tx: Transaction, input: In) => Promise<Out>, given: NoInfer<Partial<In>>): Promise<Out>
+  /** Runs a behaviour for a list of requests in one transaction, as the edge does with those that wait at the same moment. */
+  batch<In, Out>(
+    behaviour: (tx: Transaction, inputs: readonly In[]) => Promise<Out>,
+    given: readonly NoInfer<Partial<In>>[]
+  ): Promise<Out>
   read<In, Out>(behaviour: (reading: Reading, input: In) => Promise<Out>, given: NoInfer<Partial<In>>): Promise<Out>
   /** The events announced since the last call, in the order of the outbox. */
   events(): Promise<AnnouncedEvent[]>
@@ -49,6 +54,13 @@ export async function openProductDatabase(): Promise<ProductDatabase> {
     changed,
     input,
     write: (behaviour, given) => database.transact(tx => behaviour(tx, input(given))),
+    batch: (behaviour, given) =>
+      database.transact(tx =>
+        behaviour(
+          tx,
+          given.map(each => input(each))
+        )
+      ),
     read: (behaviour, given) => behaviour(reading, input(given)),
     async events() {
       const rows = await database.query<{ seq: number; body: string }>('select seq, body from outbox where seq > $1 order by seq', [

@@ -1,7 +1,7 @@
 /** Products with stock, orders about them, and the proof that the books are right: for tests of inventory. */
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import type { Problem } from '#contracts/problems.ts'
+import { Problem } from '#contracts/problems.ts'
 import type { Reservation } from '#contracts/resources/reservation.ts'
 import { createProduct } from '../../src/services/product/catalog/create-product.ts'
 import { createReservation } from '../../src/services/product/inventory/create-reservation.ts'
@@ -27,8 +27,15 @@ export async function reserve(
   more: { orderId?: string; ttlSeconds?: number } = {}
 ): Promise<Reservation | Problem> {
   const body = { orderId: randomUUID(), ...more, items: [...items] }
-  const [result] = await db.database.transact(tx => createReservation(tx, [db.input({ body })]))
+  const [result] = await db.batch(createReservation, [{ body }])
   return result!
+}
+
+/** A reservation that was asked for and is there. */
+export async function held(asked: Promise<Reservation | Problem>): Promise<Reservation> {
+  const reservation = await asked
+  assert.ok(!(reservation instanceof Problem), String(reservation))
+  return reservation
 }
 
 export async function inventoryOf(db: ProductDatabase, { variantId }: Stocked) {

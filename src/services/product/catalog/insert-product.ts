@@ -1,9 +1,8 @@
-import { Problem } from '#contracts/problems.ts'
 import type { Product } from '#contracts/resources/product.ts'
 import type { Transaction } from '#platform/database.ts'
 import { freeSlug } from './free-slug.ts'
 import { creationOf } from './product-change.ts'
-import { insertProductRows } from './product-rows.ts'
+import { externalIdTaken, insertProductRows, slugTaken } from './product-rows.ts'
 import { type PlannedChange, rowOf, storeChanges } from './store-changes.ts'
 
 /**
@@ -30,13 +29,12 @@ export async function insertProduct(
 /** As many as may race for one title: each round has a winner, who has gone on. */
 const ATTEMPTS_MAX = 1000
 
-async function checkTaken(tx: Transaction, { externalId, slug }: Product, slugMatters: boolean): Promise<void> {
+async function checkTaken(tx: Transaction, product: Product, slugMatters: boolean): Promise<void> {
   const [taken] = await tx.query<{ slug: boolean; external_id: boolean }>(
     `select exists (select from products where slug = $1) as slug,
        exists (select from products where external_id = $2) as external_id`,
-    [slug, externalId ?? null]
+    [product.slug, product.externalId ?? null]
   )
-  if (taken!.external_id)
-    throw new Problem('external-id-taken', `Another product has the external id ${externalId}`, { externalId })
-  if (taken!.slug && slugMatters) throw new Problem('slug-taken', `Another product has the slug ${slug}`, { slug })
+  if (taken!.external_id) throw externalIdTaken(product)
+  if (taken!.slug && slugMatters) throw slugTaken(product)
 }

@@ -23,11 +23,10 @@ export function announcementsOf(
   change: ProductChange,
   lastSequence: number,
   announcing: Announcing,
-  prices: readonly PriceChanged[]
+  pricesOf: ReadonlyMap<string, readonly PriceChanged[]>
 ): Announcement[] {
   const { product, archived, variants } = change
   const { productId } = product
-  const pricesOf = Map.groupBy(prices, price => price.variantId)
   const events: Announcement[] = []
   events.push(productAnnouncement(change, lastSequence))
   if (archived) events.push(announcement(ProductArchived, remainsOf(product), lastSequence + 2))

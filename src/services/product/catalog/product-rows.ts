@@ -79,14 +79,15 @@ export async function updateProductRows(tx: Transaction, rows: readonly ProductR
 
 function takenBy(error: unknown, product: Product | undefined): Problem | undefined {
   const constraint = violated(error)
-  const { slug, externalId } = product ?? {}
-  if (constraint === 'products_slug_key')
-    return new Problem('slug-taken', slug && `Another product has the slug ${slug}`, product && { slug })
-  if (constraint === 'products_external_id_key')
-    return new Problem(
-      'external-id-taken',
-      externalId && `Another product has the external id ${externalId}`,
-      product && { externalId }
-    )
+  if (constraint === 'products_slug_key') return product ? slugTaken(product) : new Problem('slug-taken')
+  if (constraint === 'products_external_id_key') return product ? externalIdTaken(product) : new Problem('external-id-taken')
   return undefined
+}
+
+export function slugTaken({ slug }: Product): Problem {
+  return new Problem('slug-taken', `Another product has the slug ${slug}`, { slug })
+}
+
+export function externalIdTaken({ externalId }: Product): Problem {
+  return new Problem('external-id-taken', `Another product has the external id ${externalId}`, { externalId })
 }

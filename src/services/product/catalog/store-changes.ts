@@ -46,13 +46,10 @@ export async function storeChanges(
   const cause = announce === 'products' ? 'import' : 'manual'
   const recorded = recordPriceChanges(tx, told, { at, actor, cause })
   if (told.length > 0) await firstRefusal(Promise.allSettled([...stored, recorded]))
-  const prices = Map.groupBy(await recorded, price => price.variantId)
-  const pricesOf = ({ variant }: VariantChange) => prices.get(variant.variantId) ?? []
+  const pricesOf = Map.groupBy(await recorded, price => price.variantId)
   announceAll(
     tx,
-    planned.flatMap(({ change, lastSequence }) =>
-      announcementsOf(change, lastSequence, announce, change.variants.flatMap(pricesOf))
-    )
+    planned.flatMap(({ change, lastSequence }) => announcementsOf(change, lastSequence, announce, pricesOf))
   )
   await firstRefusal(settled)
   tx.afterCommit(() => {

@@ -58,7 +58,6 @@ export class CreatedMeanwhile extends Error {}
  * whoever else wants it too. Throws `CreatedMeanwhile`.
  */
 export async function createCategories(tx: Transaction, missing: readonly CategoryPlace[]): Promise<void> {
-  if (missing.length === 0) return
   await lockTree(tx)
   const names = missing.flatMap(place => place.key.split('\n'))
   const places = await readPlaces(tx, [...new Set(names)])

@@ -39,8 +39,7 @@ function takeIn(database: Database, running: RunningImport, records: readonly Ch
   return database.transact(
     async tx => {
       await holdImport(tx, running.importId, from)
-      tx.send('set local enable_seqscan = off')
-      const batch = await prepareBatch(work => work(tx), running, records, { before: [], lock: true })
+      const batch = await prepareBatch(tx, running, records, { before: [], lock: true })
       await storeBatch(tx, running, batch, from)
     },
     { traceparent: running.traceparent }

@@ -1,7 +1,7 @@
 import type { Database } from '#platform/database.ts'
 import type { CheckedRecord } from './checked-records.ts'
 import { importBatch } from './import-batch.ts'
-import { type PreparedBatch, prepareBatch, readingIn } from './prepare-batch.ts'
+import { type PreparedBatch, prepareBatch } from './prepare-batch.ts'
 import type { RunningImport } from './running-import.ts'
 import { storeBatch } from './store-batch.ts'
 
@@ -48,7 +48,7 @@ export async function importBatches(
         break
       }
       const before = underWay.map(({ plan }) => plan)
-      const batch = await prepareBatch(readingIn(database), running, records, { before, lock: false })
+      const batch = await prepareBatch(database, running, records, { before, lock: false })
       // Categories that it creates are known to the next only when they are there.
       const alone = batch.missingCategories.length > 0
       await settle(alone ? 0 : UNDER_WAY_MAX - 1)

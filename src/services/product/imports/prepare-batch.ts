@@ -1,4 +1,4 @@
-import type { Database, Queryable } from '#platform/database.ts'
+import type { Queryable } from '#platform/database.ts'
 import { newId } from '#platform/id.ts'
 import { freeSlugs } from '../catalog/free-slug.ts'
 import { creationOf } from '../catalog/product-change.ts'
@@ -19,19 +19,6 @@ export type PreparedBatch = {
   missingCategories: CategoryPlace[]
 }
 
-/** Where what is known is read. */
-export type Read = <Result>(work: (database: Queryable) => Promise<Result>) => Promise<Result>
-
-/** Reads in transactions of their own. */
-export function readingIn(database: Database): Read {
-  return work =>
-    database.transact(tx => {
-      // Tables may be larger by now than the planner has heard, and what it plans once it keeps.
-      tx.send('set local enable_seqscan = off')
-      return work(tx)
-    })
-}
-
 /** Whoever waits for an answer of the database gets it after so many records. */
 const TURN_RECORDS = 40
 
@@ -40,22 +27,23 @@ const TURN_RECORDS = 40
  * Nothing is written; storing it finds out what has changed meanwhile. With `lock`, inside a transaction, products cannot.
  */
 export async function prepareBatch(
-  read: Read,
+  database: Queryable,
   { importId, dryRun }: RunningImport,
   records: readonly CheckedRecord[],
   { before, lock }: { before: readonly Plan[]; lock: boolean }
 ): Promise<PreparedBatch> {
   const given = records.flatMap(record => record.given ?? [])
   const paths = given.flatMap(({ categoryPaths = [] }) => categoryPaths)
-  const [known, places] = await read(database =>
-    Promise.all([readKnown(database, given, { importId, dryRun, lock }), findCategories(database, paths)])
-  )
+  const [known, places] = await Promise.all([
+    readKnown(database, given, { importId, dryRun, lock }),
+    findCategories(database, paths)
+  ])
   for (const plan of before) rememberPlan(known, plan)
   const categoryIdOf = (path: readonly string[]) => places.get(keyOf(path))!.categoryId
   const planning = { known, newId, at: new Date().toISOString(), categoryIdOf }
   const plan = emptyPlan()
   await inTurns(records, turn => planRecords(plan, turn, planning))
-  await giveSlugs(read, plan, known.slugs.keys())
+  await giveSlugs(database, plan, known.slugs.keys())
   const created = plan.creations.map(({ change }) => ({ change, before: null, lastSequence: 0 }))
   const changes = [...created, ...plan.changes]
   return { records, plan, changes, missingCategories: missingAmong(places, plan.categoryIds) }
@@ -69,11 +57,12 @@ async function inTurns<Item>(items: readonly Item[], work: (turn: readonly Item[
 }
 
 /** Slugs that were made from a title give way to those that are taken, and to one another. */
-async function giveSlugs(read: Read, { creations }: Plan, taken: Iterable<string>): Promise<void> {
+async function giveSlugs(database: Queryable, { creations }: Plan, taken: Iterable<string>): Promise<void> {
   const crowded = creations.filter(creation => creation.crowded)
   if (crowded.length === 0) return
   const products = crowded.map(({ change }) => change.product)
-  const slugs = await read(database => freeSlugs(database, products, taken))
+  const wanted = products.map(({ slug, productId }) => ({ slug, id: productId }))
+  const slugs = await freeSlugs(database, 'products', wanted, taken)
   crowded.forEach((creation, index) => {
     creation.change = creationOf({ ...products[index]!, slug: slugs[index]! })
   })

@@ -12,8 +12,8 @@ export async function sweepImports(database: Database, config: Config): Promise<
   const [spent] = await database.query<{ import_id: string }>(
     `select import_id from imports
      where (status = 'uploading' and updated_at < now() - interval '${UPLOAD_GIVEN_UP}')
-       or (status in ('completed', 'failed', 'cancelled') and not swept)
-       or (status in ('completed', 'failed', 'cancelled') and completed_at < now() - make_interval(days => $1))
+       or (status in ('completed', 'failed', 'cancelled')
+         and (not swept or completed_at < now() - make_interval(days => $1)))
      limit 1`,
     [config.IMPORT_RETENTION_DAYS]
   )

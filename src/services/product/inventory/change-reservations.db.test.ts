@@ -5,7 +5,7 @@ import { Problem } from '#contracts/problems.ts'
 import type { Reservation } from '#contracts/resources/reservation.ts'
 import type { Transaction } from '#platform/database.ts'
 import { openProductDatabase, type ProductDatabase } from '../../../../test/support/product-database.ts'
-import { assertReconciled, inventoryOf, reserve, stocked } from '../../../../test/support/stock.ts'
+import { assertReconciled, held, inventoryOf, reserve, stocked } from '../../../../test/support/stock.ts'
 import { commitReservation } from './commit-reservation.ts'
 import { confirmReservation } from './confirm-reservation.ts'
 import { releaseReservation } from './release-reservation.ts'
@@ -24,10 +24,10 @@ type Behaviour<In> = (tx: Transaction, inputs: readonly In[]) => Promise<readonl
 
 /** What the edge does with requests that wait at the same moment: all in one transaction. */
 async function together<In>(behaviour: Behaviour<In>, wishes: readonly Wish[]): Promise<string[]> {
-  const inputs = wishes.map(({ reservationId, expected = undefined, restock = false }) =>
-    db.input<In>({ params: { reservationId }, body: { restock }, expected: expected ?? null } as never)
+  const given = wishes.map(
+    ({ reservationId, expected = null, restock = false }) => ({ params: { reservationId }, body: { restock }, expected }) as never
   )
-  const results = await db.database.transact(tx => behaviour(tx, inputs))
+  const results = await db.batch(behaviour, given)
   return results.map(result => (result instanceof Problem ? result.code : result.status))
 }
 
@@ -35,9 +35,7 @@ async function holds(count: number, onHand = count) {
   const thing = await stocked(db, onHand)
   const reservations: Reservation[] = []
   for (let n = 0; n < count; n++) {
-    const result = await reserve(db, [{ variantId: thing.variantId, quantity: 1 }])
-    assert.ok(!(result instanceof Problem))
-    reservations.push(result)
+    reservations.push(await held(reserve(db, [{ variantId: thing.variantId, quantity: 1 }])))
   }
   await db.events()
   return { thing, reservations }

@@ -5,7 +5,7 @@ import { Problem } from '#contracts/problems.ts'
 import type { Reservation } from '#contracts/resources/reservation.ts'
 import type { Transaction } from '#platform/database.ts'
 import { openProductDatabase, type ProductDatabase } from '../../../../test/support/product-database.ts'
-import { assertReconciled, inventoryOf, reserve, stocked } from '../../../../test/support/stock.ts'
+import { assertReconciled, held, inventoryOf, reserve, stocked } from '../../../../test/support/stock.ts'
 import { archiveProduct } from '../catalog/archive-product.ts'
 import { commitReservation } from './commit-reservation.ts'
 import { confirmReservation } from './confirm-reservation.ts'
@@ -25,11 +25,6 @@ after(() => db[Symbol.asyncDispose]())
 beforeEach(() => db.events())
 afterEach(() => assertReconciled(db))
 
-const held = async (result: Promise<Reservation | Problem>): Promise<Reservation> => {
-  const reservation = await result
-  assert.ok(!(reservation instanceof Problem), String(reservation))
-  return reservation
-}
 const refused = async (result: Promise<Reservation | Problem>): Promise<Problem> => {
   const problem = await result
   assert.ok(problem instanceof Problem)
@@ -41,7 +36,7 @@ async function change<In>(
   behaviour: (tx: Transaction, inputs: readonly In[]) => Promise<readonly (Reservation | Problem)[]>,
   given: NoInfer<Partial<In>>
 ): Promise<Reservation> {
-  const [result] = await db.database.transact(tx => behaviour(tx, [db.input(given)]))
+  const [result] = await db.batch(behaviour, [given])
   if (result instanceof Problem) throw result
   return result!
 }

@@ -5,7 +5,7 @@ import { Problem } from '#contracts/problems.ts'
 import type { Reservation } from '#contracts/resources/reservation.ts'
 import type { Transaction } from '#platform/database.ts'
 import { openProductDatabase, type ProductDatabase } from '../../../../test/support/product-database.ts'
-import { assertReconciled, inventoryOf, reserve, type Stocked, stocked } from '../../../../test/support/stock.ts'
+import { assertReconciled, held, inventoryOf, reserve, type Stocked, stocked } from '../../../../test/support/stock.ts'
 import { commitReservation } from './commit-reservation.ts'
 import { confirmReservation } from './confirm-reservation.ts'
 import { expireReservations } from './expire-reservations.ts'
@@ -23,30 +23,21 @@ afterEach(() => assertReconciled(db))
 type Behaviour<In> = (tx: Transaction, inputs: readonly In[]) => Promise<readonly (Reservation | Problem)[]>
 
 /** Asks for changes as the edge does when several requests wait: one transaction. */
-const together = <In>(behaviour: Behaviour<In>, ...given: NoInfer<Partial<In>>[]) =>
-  db.database.transact(tx =>
-    behaviour(
-      tx,
-      given.map(each => db.input<In>(each))
-    )
-  )
+const together = <In>(behaviour: Behaviour<In>, ...given: NoInfer<Partial<In>>[]) => db.batch(behaviour, given)
 const said = (results: readonly (Reservation | Problem)[]) =>
   results.map(result => (result instanceof Problem ? result.code : result.status))
 const by = ({ reservationId }: { reservationId: string }) => ({ params: { reservationId } })
 const releasing = (reservation: { reservationId: string }) => ({ ...by(reservation), body: {} })
 
-async function held({ variantId }: Stocked, quantity: number, more: { ttlSeconds?: number; orderId?: string } = {}) {
-  const reservation = await reserve(db, [{ variantId, quantity }], more)
-  assert.ok(!(reservation instanceof Problem), String(reservation))
-  return reservation
-}
+const holding = ({ variantId }: Stocked, quantity: number, more: { ttlSeconds?: number; orderId?: string } = {}) =>
+  held(reserve(db, [{ variantId, quantity }], more))
 
 const lapse = ({ reservationId }: Reservation) =>
   db.database.query(`update reservations set expires_at = now() - interval '1 second' where reservation_id = $1`, [reservationId])
 
 test('changes of one reservation in one batch are made in the order asked, each seeing what the one before it left', async () => {
   const thing = await stocked(db, 5)
-  const reservation = await held(thing, 2, { ttlSeconds: 60 })
+  const reservation = await holding(thing, 2, { ttlSeconds: 60 })
   const extending = (ttlSeconds: number, expected: number[] | null = null) => ({
     ...by(reservation),
     body: { ttlSeconds },
@@ -67,7 +58,7 @@ test('changes of one reservation in one batch are made in the order asked, each 
 
 test('what is committed twice in one batch leaves once, and what comes back twice is restocked once', async () => {
   const thing = await stocked(db, 5)
-  const reservation = await held(thing, 2)
+  const reservation = await holding(thing, 2)
   assert.deepEqual(said(await together(commitReservation, by(reservation), by(reservation))), ['committed', 'committed'])
   assert.deepEqual(await inventoryOf(db, thing), { onHand: 3, reserved: 0, available: 3 })
   const restocking = { ...by(reservation), body: { restock: true } }
@@ -79,13 +70,13 @@ test('what is committed twice in one batch leaves once, and what comes back twic
 test('of holds that were lost together, those asked for first are made again while there is stock, and the rest are refused', async () => {
   const thing = await stocked(db, 4)
   const lost = [
-    await held(thing, 2, { ttlSeconds: 60 }),
-    await held(thing, 1, { ttlSeconds: 60 }),
-    await held(thing, 1, { ttlSeconds: 60 })
+    await holding(thing, 2, { ttlSeconds: 60 }),
+    await holding(thing, 1, { ttlSeconds: 60 }),
+    await holding(thing, 1, { ttlSeconds: 60 })
   ]
   for (const each of lost) await lapse(each)
   await expireReservations(db.database)
-  await held(thing, 1)
+  await holding(thing, 1)
   const results = await together(confirmReservation, by(lost[0]!), by(lost[1]!), by(lost[2]!), by(lost[0]!))
   assert.deepEqual(said(results), ['reserved', 'reserved', 'reservation-expired', 'reserved'])
   assert.deepEqual(await inventoryOf(db, thing), { onHand: 4, reserved: 4, available: 0 })
@@ -94,10 +85,10 @@ test('of holds that were lost together, those asked for first are made again whi
 
 test('a hold past its deadline that is kept in a batch is not taken for another of the same batch; one whose caller is refused is', async () => {
   const thing = await stocked(db, 2)
-  const lost = await held(thing, 1, { ttlSeconds: 60 })
+  const lost = await holding(thing, 1, { ttlSeconds: 60 })
   await lapse(lost)
   await expireReservations(db.database)
-  const lapsed = await held(thing, 2, { ttlSeconds: 60 })
+  const lapsed = await holding(thing, 2, { ttlSeconds: 60 })
   await lapse(lapsed)
   assert.deepEqual(said(await together(commitReservation, by(lost), { ...by(lapsed), expected: [9] })), [
     'committed',
@@ -106,10 +97,10 @@ test('a hold past its deadline that is kept in a batch is not taken for another 
   assert.deepEqual(await inventoryOf(db, thing), { onHand: 1, reserved: 0, available: 1 })
 
   const more = await stocked(db, 2)
-  const gone = await held(more, 1, { ttlSeconds: 60 })
+  const gone = await holding(more, 1, { ttlSeconds: 60 })
   await lapse(gone)
   await expireReservations(db.database)
-  const kept = await held(more, 2, { ttlSeconds: 60 })
+  const kept = await holding(more, 2, { ttlSeconds: 60 })
   await lapse(kept)
   assert.deepEqual(said(await together(commitReservation, by(gone), by(kept))), ['reservation-expired', 'committed'])
   assert.deepEqual(await inventoryOf(db, more), { onHand: 0, reserved: 0, available: 0 })

@@ -1,10 +1,10 @@
 import type { Static } from 'typebox'
 import type { priceOperations } from '#contracts/http/product-prices.ts'
 import { Problem } from '#contracts/problems.ts'
-import { fromMinor } from '#contracts/resources/money.ts'
 import type { PriceHistory } from '#contracts/resources/price.ts'
 import { page } from '#platform/cursor.ts'
 import type { Input, Reading } from '#platform/handlers.ts'
+import { amountOf } from './price-change.ts'
 
 /** Minor units as text: the largest amounts of currencies with four decimals are beyond 2^53. */
 type Row = {
@@ -56,7 +56,7 @@ export async function listPriceHistory(
 }
 
 function changeOf({ currency, ...row }: Row) {
-  const amount = (minor: string | null) => (minor === null ? null : fromMinor(BigInt(minor), currency))
+  const amount = (minor: string | null) => amountOf(minor === null ? null : BigInt(minor), currency)
   return {
     currency,
     channel: row.channel || null,

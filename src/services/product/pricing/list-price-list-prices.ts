@@ -1,8 +1,8 @@
 import type { priceOperations } from '#contracts/http/product-prices.ts'
-import { Problem } from '#contracts/problems.ts'
 import { page } from '#platform/cursor.ts'
 import type { Input, Output, Reading } from '#platform/handlers.ts'
 import { type ListedPriceRow, listedPriceColumns, toListedPrice } from './listed-price.ts'
+import { readPriceList } from './price-list.ts'
 
 type Operation = typeof priceOperations.listPriceListPrices
 
@@ -11,8 +11,7 @@ export async function listPriceListPrices(
   { database, cursors }: Reading,
   { params: { priceListId }, query }: Input<Operation>
 ): Promise<Output<Operation>> {
-  const [list] = await database.query('select from price_lists where price_list_id = $1', [priceListId])
-  if (!list) throw new Problem('not-found', 'There is no such price list')
+  await readPriceList(database, priceListId)
   return page(
     cursors,
     `listPriceListPrices ${priceListId}`,

@@ -1,6 +1,6 @@
 /** A change of what a buyer pays, as the history keeps it and `PriceUpdated` tells it. */
 import { PriceUpdated } from '#contracts/events/product-events.ts'
-import { fromMinor } from '#contracts/resources/money.ts'
+import { fromMinor, toMinor } from '#contracts/resources/money.ts'
 import { type Announcement, announcement } from '#platform/outbox.ts'
 
 export type PriceChanged = {
@@ -23,6 +23,11 @@ export const anybody = { channel: null, customerGroup: null, minQuantity: 1 } as
 
 export function priceUpdated(productId: string, { sequence, ...change }: PriceChanged): Announcement {
   return announcement(PriceUpdated, { productId, ...change }, sequence)
+}
+
+/** What the wire says as minor units. */
+export function minorOf(amount: string | null, currency: string): bigint | null {
+  return amount === null ? null : toMinor(amount, currency)
 }
 
 /** Minor units as the wire says them. */

@@ -1,7 +1,7 @@
 /** Price lists in the database: as they are, and as what they applied when. */
 import { Problem } from '#contracts/problems.ts'
 import type { PriceList } from '#contracts/resources/price-list.ts'
-import type { Row, Transaction } from '#platform/database.ts'
+import type { Queryable, Row, Transaction } from '#platform/database.ts'
 
 export type PriceListRow = Row & {
   price_list_id: string
@@ -32,8 +32,13 @@ export function toPriceList(row: PriceListRow): PriceList {
 }
 
 /** Locks a price list: its prices change one after the other. Products are locked after it, never before. Throws `not-found`. */
-export async function lockPriceList(tx: Transaction, priceListId: string): Promise<PriceList> {
-  const [row] = await tx.query<PriceListRow>('select * from price_lists where price_list_id = $1 for update', [priceListId])
+export function lockPriceList(tx: Transaction, priceListId: string): Promise<PriceList> {
+  return readPriceList(tx, priceListId, 'for update')
+}
+
+/** Reads a price list. Throws `not-found`. */
+export async function readPriceList(database: Queryable, priceListId: string, lock: 'for update' | '' = ''): Promise<PriceList> {
+  const [row] = await database.query<PriceListRow>(`select * from price_lists where price_list_id = $1 ${lock}`, [priceListId])
   if (!row) throw new Problem('not-found', 'There is no such price list')
   return toPriceList(row)
 }

@@ -1,8 +1,7 @@
-import { toMinor } from '#contracts/resources/money.ts'
 import { bigints, texts, uuids } from '#platform/arrays.ts'
 import type { Transaction } from '#platform/database.ts'
 import type { PriceDifference } from './price.ts'
-import { anybody, type PriceChanged } from './price-change.ts'
+import { anybody, minorOf, type PriceChanged } from './price-change.ts'
 import { reviewPrices } from './review-prices.ts'
 
 export type BaseDifference = PriceDifference & { variantId: string }
@@ -20,7 +19,6 @@ export async function recordPriceChanges(
   { at, actor, cause }: BaseReason
 ): Promise<PriceChanged[]> {
   if (differences.length === 0) return []
-  const minor = (amount: string | null, currency: string) => (amount === null ? null : toMinor(amount, currency))
   // Of variants that have prices of lists, what buyers pay may not be the base price: those are reviewed.
   const rows = await tx.query<{ variant_id: string; currency: string; sequence: number }>(
     `insert into price_changes (variant_id, currency, sequence, old_minor, new_minor, effective_at, actor, cause)
@@ -36,8 +34,8 @@ export async function recordPriceChanges(
     [
       uuids(differences.map(({ variantId }) => variantId)),
       texts(differences.map(({ currency }) => currency)),
-      bigints(differences.map(({ oldAmount, currency }) => minor(oldAmount, currency))),
-      bigints(differences.map(({ newAmount, currency }) => minor(newAmount, currency))),
+      bigints(differences.map(({ oldAmount, currency }) => minorOf(oldAmount, currency))),
+      bigints(differences.map(({ newAmount, currency }) => minorOf(newAmount, currency))),
       at,
       actor,
       cause

@@ -2,10 +2,9 @@
  * Finds what buyers of variants with prices of lists are to be told: every change of what they pay since the last review, whether a schedule
  * began or ended, a list was changed or a base price set. What was told is remembered, so that whoever reviews next goes on from there.
  */
-import { toMinor } from '#contracts/resources/money.ts'
 import type { Transaction } from '#platform/database.ts'
 import type { PriceLine, Reason } from './effective-price.ts'
-import { amountOf, type PriceChanged } from './price-change.ts'
+import { amountOf, minorOf, type PriceChanged } from './price-change.ts'
 import { readPriceLines } from './price-lines.ts'
 import { holdPriceLists } from './price-list.ts'
 import { keyOf, movesOf, type PriceMove, type Told } from './price-moves.ts'
@@ -79,8 +78,7 @@ async function currenciesOf(
 
 function withBase(line: PriceLine, change: BaseDifference | undefined, at: number): PriceLine {
   if (!change) return line
-  const minor = change.newAmount === null ? null : toMinor(change.newAmount, change.currency)
-  return { ...line, base: [...line.base, { from: at, minor }] }
+  return { ...line, base: [...line.base, { from: at, minor: minorOf(change.newAmount, change.currency) }] }
 }
 
 /** What was told last of each kind of buyer. */
@@ -114,7 +112,7 @@ async function readTold(tx: Transaction, variantIds: readonly string[], currency
   )
 }
 
-const anybody = keyOf({ channel: '', customerGroup: '', minQuantity: 1 })
+const keyOfAnybody = keyOf({ channel: '', customerGroup: '', minQuantity: 1 })
 
 /** The rows of a variant's moves, and one of the base price where it changed behind the price of a list: nobody is told of that. */
 function rowsOf(
@@ -122,12 +120,22 @@ function rowsOf(
   change: BaseDifference | undefined,
   { variantId, currency, at, reason }: { variantId: string; currency: string; at: number; reason: Reason }
 ): Row[] {
-  const isBase = (move: PriceMove) => change !== undefined && keyOf(move) === anybody && move.at === at && move.priceListId === null
+  const isBase = (move: PriceMove) =>
+    change !== undefined && keyOf(move) === keyOfAnybody && move.at === at && move.priceListId === null
   const rows = moves.map(move => ({ ...move, variantId, currency, base: isBase(move) }))
   if (!change || rows.some(row => row.base)) return rows
-  const minor = (amount: string | null) => (amount === null ? null : toMinor(amount, currency))
   const silent = { channel: '', customerGroup: '', minQuantity: 1, priceListId: null, at, sequence: 0, ...reason }
-  return [...rows, { ...silent, old: minor(change.oldAmount), new: minor(change.newAmount), variantId, currency, base: true }]
+  return [
+    ...rows,
+    {
+      ...silent,
+      old: minorOf(change.oldAmount, currency),
+      new: minorOf(change.newAmount, currency),
+      variantId,
+      currency,
+      base: true
+    }
+  ]
 }
 
 async function store(tx: Transaction, rows: readonly Row[]): Promise<void> {

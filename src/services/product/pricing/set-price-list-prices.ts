@@ -7,7 +7,7 @@ import { violated } from '#platform/database-errors.ts'
 import type { Input } from '#platform/handlers.ts'
 import { newId } from '#platform/id.ts'
 import { announceAll } from '#platform/outbox.ts'
-import { FAULTS_MAX } from '#platform/validation.ts'
+import { FAULTS_MAX, invalid } from '#platform/validation.ts'
 import { beginReview, type PriceReview } from './begin-review.ts'
 import { type ListedPriceRow, listedPriceColumns, toListedPrice } from './listed-price.ts'
 import { canonicalAmount } from './price.ts'
@@ -20,7 +20,8 @@ export async function setPriceListPrices(
 ): Promise<PriceListPrices> {
   await lockPriceList(tx, priceListId)
   const given = body.prices.map(price => termsOf(price))
-  check(body.prices.flatMap(({ startsAt, endsAt }, index) => faultsOfTime(startsAt ?? null, endsAt ?? null, index)))
+  const faults = body.prices.flatMap(({ startsAt, endsAt }, index) => faultsOfTime(startsAt ?? null, endsAt ?? null, index))
+  if (faults.length > 0) throw invalid(faults)
   const review = await beginReview(tx, [...new Set(given.map(({ variantId }) => variantId))], actor.subject)
   checkVariants(given, review)
   const known = await readPrices(tx, priceListId, [...review.productOf.keys()])
@@ -38,13 +39,6 @@ function termsOf({ variantId, currency, minQuantity = 1, amount, startsAt = null
   const instant = (text: string | null) => (text === null ? null : new Date(text).toISOString())
   const terms = { variantId, currency, minQuantity, startsAt: instant(startsAt), endsAt: instant(endsAt) }
   return { ...terms, amount: canonicalAmount(amount, currency) }
-}
-
-function check(errors: readonly Fault[]): void {
-  if (errors.length > 0)
-    throw new Problem('invalid-request', errors.length === 1 ? 'There is one fault' : `There are ${errors.length} faults`, {
-      errors: errors.slice(0, FAULTS_MAX)
-    })
 }
 
 function faultsOfTime(startsAt: string | null, endsAt: string | null, index: number): Fault[] {
