@@ -3,7 +3,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import type { Broker } from '#broker/broker.ts'
 import { faulty } from '#broker/faulty.ts'
-import { openBroker } from '#broker/open.ts'
+import { type BrokerOptions, openBroker } from '#broker/open.ts'
 import { openAuthenticator } from '#platform/auth.ts'
 import type { Config } from '#platform/config.ts'
 import type { Log } from '#platform/log.ts'
@@ -77,7 +77,7 @@ async function startDatabase({ DATA_DIR }: Config, log: Log): Promise<AsyncDispo
 }
 
 async function openChosenBroker(config: Config, databaseUrl: string, log: Log): Promise<Broker> {
-  const broker = await openBroker({ url: config.BROKER_URL ?? databaseUrl, log: log.child({ unit: 'broker' }) })
+  const broker = await openBroker({ ...brokerOptions(config, databaseUrl), log: log.child({ unit: 'broker' }) })
   const faults = config.EVENT_FAULTS?.split(',')
   if (!faults) return broker
   return faulty(broker, {
@@ -86,6 +86,20 @@ async function openChosenBroker(config: Config, databaseUrl: string, log: Log): 
     delayMs: faults.includes('delay') ? 500 : 0,
     seed: 1
   })
+}
+
+/** An embedded database or DATABASE_URL carries its own credentials: those of the broker are for a broker. */
+function brokerOptions(config: Config, databaseUrl: string): BrokerOptions {
+  if (!config.BROKER_URL) return { url: databaseUrl }
+  const { BROKER_USERNAME: username, BROKER_PASSWORD: password, BROKER_SASL_MECHANISM: saslMechanism } = config
+  const { BROKER_TLS_CA: ca, BROKER_TLS_CERT: cert, BROKER_TLS_KEY: key } = config
+  return {
+    url: config.BROKER_URL,
+    saslMechanism,
+    ...(username ? { username } : {}),
+    ...(password ? { password } : {}),
+    tls: { ...(ca ? { ca } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) }
+  }
 }
 
 function freePort(): Promise<number> {

@@ -1,6 +1,7 @@
 /** The program: picks roles, starts them, waits for a signal, stops them in reverse. What only some roles need is loaded with them. */
 import { flushCompileCache } from 'node:module'
 import { ConfigInvalid, readConfig } from '#platform/config.ts'
+import { armFailpoints } from '#platform/failpoint.ts'
 import { openLog } from '#platform/log.ts'
 import { exitOnUnhandled, stopRequested } from '#platform/process.ts'
 import { collectGarbage } from './collect-garbage.ts'
@@ -15,6 +16,7 @@ try {
   const names = rolesOf(process.argv.slice(2))
   const log = openLog(config)
   exitOnUnhandled(log)
+  if (config.FAILPOINTS) armFailpoints(config.FAILPOINTS)
   const stop = stopRequested()
   {
     await using ecosystem = await startEcosystem(config, names, log)

@@ -1,6 +1,18 @@
 import type { Broker, BrokerLog } from './broker.ts'
 
-export type BrokerOptions = { url: string; log?: BrokerLog; applicationName?: string }
+export type BrokerOptions = {
+  /** Credentials in the URL are used unless `username` or `password` says otherwise. */
+  url: string
+  log?: BrokerLog
+  /** What the broker shows as the name of our connections. */
+  applicationName?: string
+  username?: string
+  password?: string
+  /** How Kafka is told who we are; RabbitMQ and PostgreSQL settle it by themselves. */
+  saslMechanism?: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512'
+  /** PEM texts: whom to trust beside the system's authorities, and our own certificate where the broker asks for one. */
+  tls?: { ca?: string; cert?: string; key?: string }
+}
 
 /** The driver for each scheme of a broker's URL. */
 const drivers: Record<string, ((options: BrokerOptions) => Promise<Broker>) | undefined> = {
@@ -8,7 +20,8 @@ const drivers: Record<string, ((options: BrokerOptions) => Promise<Broker>) | un
   postgresql: async options => (await import('./postgres.ts')).openPostgresBroker(options),
   amqp: undefined,
   amqps: undefined,
-  kafka: undefined
+  kafka: undefined,
+  kafkas: undefined
 }
 
 /** Opens the broker that the URL names. */

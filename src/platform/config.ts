@@ -21,7 +21,18 @@ export const settings = Type.Object({
   PORT: port(8080, 'Where the gateway listens, or a service that runs as a role of its own; 0 takes a free port'),
   DATA_DIR: Type.String({ default: '.data', minLength: 1, description: 'Where the embedded PostgreSQL keeps its data' }),
   DATABASE_URL: optional('PostgreSQL 18 with the right to create schemas and roles; without it an embedded one is started'),
-  BROKER_URL: optional('postgres://…; without it the database carries the messages too'),
+  BROKER_URL: optional(
+    'postgres://…, amqp://… or kafka://host:port,host:port; amqps:// and kafkas:// with TLS; without it the database carries the messages too'
+  ),
+  BROKER_USERNAME: optional('Who we are to the broker, where BROKER_URL does not say it'),
+  BROKER_PASSWORD: optional('Its password; better as BROKER_PASSWORD_FILE than in BROKER_URL'),
+  BROKER_SASL_MECHANISM: Type.Union([Type.Literal('PLAIN'), Type.Literal('SCRAM-SHA-256'), Type.Literal('SCRAM-SHA-512')], {
+    default: 'SCRAM-SHA-512',
+    description: 'How Kafka is told who we are, where there is a user name'
+  }),
+  BROKER_TLS_CA: optional("PEM of the authority of the broker's certificate, beside the system's; usually as BROKER_TLS_CA_FILE"),
+  BROKER_TLS_CERT: optional('PEM of our own certificate, where the broker asks for one; usually as BROKER_TLS_CERT_FILE'),
+  BROKER_TLS_KEY: optional('PEM of the key of our own certificate; usually as BROKER_TLS_KEY_FILE'),
   DATABASE_POOL_SIZE: count(10, 'Connections that a service opens for requests, at most'),
   LOG_LEVEL: Type.String({
     enum: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
@@ -69,6 +80,9 @@ export const settings = Type.Object({
   SHUTDOWN_TIMEOUT_MS: count(30_000, 'After SIGTERM, how long work in flight may take'),
   EVENT_FAULTS: optional(
     'For tests and the replay: shuffle,duplicate,delay does that to every delivered event; refused in production'
+  ),
+  FAILPOINTS: optional(
+    'For tests: places where the process is killed or held up, such as outlet.after-publish=kill@3; refused in production'
   )
 })
 export type Config = Static<typeof settings>
@@ -122,6 +136,7 @@ function unsafeInProduction(config: Config): string[] {
     ...(config.DATABASE_URL ? [] : ['DATABASE_URL: is needed in production, the embedded PostgreSQL is for development']),
     ...(config.ISSUER_URL ? [] : ['ISSUER_URL: is needed in production, the development issuer is for development']),
     ...(config.ISSUER_URL && !config.JWKS_URL ? ['JWKS_URL: is needed beside ISSUER_URL'] : []),
-    ...(config.EVENT_FAULTS ? ['EVENT_FAULTS: is for tests and refused in production'] : [])
+    ...(config.EVENT_FAULTS ? ['EVENT_FAULTS: is for tests and refused in production'] : []),
+    ...(config.FAILPOINTS ? ['FAILPOINTS: is for tests and refused in production'] : [])
   ]
 }

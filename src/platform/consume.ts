@@ -9,6 +9,7 @@ import type { Transaction } from './database.ts'
 import { isAway, sqlState } from './database-errors.ts'
 import { setAside } from './dead-letters.ts'
 import type { Decoded } from './decode.ts'
+import { failpoint } from './failpoint.ts'
 import { park } from './parking.ts'
 import { consumedEvents } from './telemetry.ts'
 
@@ -60,13 +61,17 @@ async function settle(consumer: Consumer, message: Message, decoded: Decoded, fa
     return (await setAside(consumer, message, decoded, decoded.reason, decoded.error)) ? 'dead-letter' : 'duplicate'
   }
   try {
-    return await consumer.database.transact(async tx => {
+    await failpoint('consume.before-transaction')
+    const outcome = await consumer.database.transact(async tx => {
       const claimed = await claim(tx, consumer, decoded, message.key)
       if (claimed === 'behind')
         await park(tx, consumer, message, { attempts: 0, delayMs: 0, error: 'an earlier message of the key waits' })
       if (claimed === 'fresh') await react(tx, consumer, decoded, message)
+      await failpoint('consume.in-transaction')
       return claimed === 'fresh' ? 'applied' : claimed === 'behind' ? 'parked' : 'duplicate'
     })
+    await failpoint('consume.after-commit')
+    return outcome
   } catch (error) {
     failed(error)
     if (isAway(error)) return 'retry'

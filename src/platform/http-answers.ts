@@ -7,6 +7,7 @@ import type { Transaction } from './database.ts'
 import { isAway } from './database-errors.ts'
 import type { CachedDocument, Documents } from './documents.ts'
 import { etagOf, noneMatch, readIfMatch } from './etag.ts'
+import { failpoint } from './failpoint.ts'
 import type { Handler, Input, Reading } from './handlers.ts'
 import { problemHeaders, toProblemJson } from './http-problems.ts'
 import {
@@ -49,7 +50,8 @@ export function answerWhole(edge: Edge, operation: Operation, handler: WholeHand
     case 'write':
       return async (request, reply, body) => {
         const attempt = attemptOf(operation, request, body)
-        const stored = await edge.database.transact(
+        const stored = await commit(
+          edge,
           tx => writeOnce(tx, edge, operation, attempt, tx => handler.run(tx, attempt.input)),
           request
         )
@@ -58,7 +60,8 @@ export function answerWhole(edge: Edge, operation: Operation, handler: WholeHand
     case 'batch': {
       const submit = batched(
         (attempts: readonly Attempt[]) =>
-          edge.database.transact(
+          commit(
+            edge,
             tx => writeBatch(tx, edge, operation, attempts, (tx, inputs) => handler.run(tx, inputs)),
             // What several requests cause together is none's alone.
             attempts.length === 1 ? attempts[0]!.input : undefined
@@ -72,6 +75,20 @@ export function answerWhole(edge: Edge, operation: Operation, handler: WholeHand
       }
     }
   }
+}
+
+async function commit<Result>(
+  edge: Edge,
+  write: (tx: Transaction) => Promise<Result>,
+  context?: { traceparent?: string | undefined }
+): Promise<Result> {
+  const result = await edge.database.transact(async tx => {
+    const written = await write(tx)
+    await failpoint('api.before-commit')
+    return written
+  }, context)
+  await failpoint('api.after-commit')
+  return result
 }
 
 export function inputOf(request: FastifyRequest, body: unknown): Input<Operation> {

@@ -7,6 +7,7 @@ import { toMessage } from './cloudevents.ts'
 import type { Database, Session } from './database.ts'
 import { type LoggedEvent, readEventLog } from './event-log.ts'
 import { exclusively } from './exclusive.ts'
+import { failpoint } from './failpoint.ts'
 import type { Log } from './log.ts'
 import type { Wakeup } from './wakeup.ts'
 
@@ -36,9 +37,12 @@ export function startBrokerOutlet(options: {
       while (!signal.aborted) {
         const events = await readEventLog(session, position, BATCH)
         if (events.length > 0) {
+          await failpoint('outlet.before-publish')
           const accepted = await publish(session, events)
+          await failpoint('outlet.after-publish')
           position = events.at(-1)!.position
           await session.query('update outlets set position = $2, updated_at = now() where name = $1', [OUTLET, position])
+          await failpoint('outlet.after-cursor')
           options.published?.(accepted)
         }
         if (events.length < BATCH) await follower.next(POLL_MS, signal)

@@ -9,6 +9,7 @@ import type { Queryable, Session, Transaction } from './database.ts'
 import { isAway } from './database-errors.ts'
 import { insertDeadLetter } from './dead-letters.ts'
 import { exclusively, pause } from './exclusive.ts'
+import { failpoint } from './failpoint.ts'
 import { consumedEvents } from './telemetry.ts'
 
 /** A message as JSON: the body as base64, so that its bytes survive. */
@@ -101,6 +102,7 @@ async function retryHead(session: Session, consumer: Consumer, key: string): Pro
       if (decoded.kind === 'invalid') throw new Problem('invalid-request', decoded.error)
       if (decoded.kind === 'event') await react(tx, consumer, decoded, message)
       await tx.query('delete from parked_messages where position = $1', [tried.position])
+      await failpoint('retry.in-transaction')
       tx.afterCommit(() => report(consumer, decoded.type, tried!, 'applied'))
       return 'settled'
     })

@@ -6,6 +6,7 @@
 import type { Database, Session } from './database.ts'
 import { ensurePartitions, PARTITION_SIZE } from './event-log.ts'
 import { exclusively } from './exclusive.ts'
+import { failpoint } from './failpoint.ts'
 import type { Log } from './log.ts'
 import type { Wakeup } from './wakeup.ts'
 
@@ -44,6 +45,7 @@ export function startRelay(options: {
       while (!signal.aborted) {
         const { moved, head } = await moveBatch(session)
         if (moved > 0) {
+          await failpoint('relay.after-move')
           eventLog.wake()
           if (head >= partitionsEnd - partitionSize) partitionsEnd = await ensurePartitions(session, partitionSize)
         }
