@@ -33,8 +33,16 @@ const { values } = parseArgs({
 const [rounds, seconds] = [Number(values.rounds), Number(values.seconds)]
 if (!(rounds >= 1 && seconds > 0)) throw new Error('--rounds and --seconds must be numbers above 0')
 const size: Size = values.small
-  ? { rounds, seconds, products: 50, skus: 200, imported: 200, fullCatalog: { products: 2000, variants: 6000 } }
-  : { rounds, seconds, products: 1000, skus: 10_000, imported: 20_000, fullCatalog: { products: 100_000, variants: 300_000 } }
+  ? { rounds, seconds, products: 50, skus: 200, imported: 200, events: 500, fullCatalog: { products: 2000, variants: 6000 } }
+  : {
+      rounds,
+      seconds,
+      products: 1000,
+      skus: 10_000,
+      imported: 20_000,
+      events: 20_000,
+      fullCatalog: { products: 100_000, variants: 300_000 }
+    }
 const chosen = groupsOf(values.only)
 const peers = values.peers ? readPeers(values.peers) : {}
 bePatientFor(Number(values.patience))

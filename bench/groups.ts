@@ -1,9 +1,11 @@
 /** Everything that can be measured, in the order in which it is. */
+import { announcing } from './cases/announcing.ts'
 import { footprint } from './cases/footprint.ts'
 import { freshness } from './cases/freshness.ts'
 import { fullSize } from './cases/full-size.ts'
 import { imports } from './cases/imports.ts'
 import { lists } from './cases/lists.ts'
+import { messagingKafka, messagingPostgres, messagingRabbitMq } from './cases/messaging-brokers.ts'
 import { reads } from './cases/reads.ts'
 import { releases } from './cases/releases.ts'
 import { reservations } from './cases/reservations.ts'
@@ -15,6 +17,10 @@ export const groups = {
   reservations,
   releases,
   imports,
+  announcing,
+  'messaging-postgres': messagingPostgres,
+  'messaging-rabbitmq': messagingRabbitMq,
+  'messaging-kafka': messagingKafka,
   footprint,
   'full-size': fullSize,
   freshness

@@ -38,6 +38,16 @@ export const limits = {
   skuSearch: atMost('100,000 products: search of an SKU against page 1 of the list', '×', 1, 1),
   flatMemory: atMost('100,000 products: RSS after 1,000 pages of every sort, against page 1 of each', '×', 1.2, 1.5),
   ownWrites: atMost('read-your-writes on one process under load: stale reads', 'reads', 0, 0),
+  announcing: atMost('the outbox row: share of a write’s rate that it costs', '×', 0.15, 0.3),
+  relayPostgres: atLeast('outbox to confirmed over PostgreSQL, against appending to a bare table', 0.8, 0.5),
+  confirmedPostgresP50: atMost('commit to confirmed at 100 events/s over PostgreSQL, p50', 'ms', 3, 10),
+  confirmedPostgresP99: atMost('the same, p99', 'ms', 20, 50),
+  relayRabbitMq: atLeast('outbox to confirmed over RabbitMQ, against confirmed publishing to a quorum queue', 0.8, 0.5),
+  confirmedRabbitMqP50: atMost('commit to confirmed at 100 events/s over RabbitMQ, p50', 'ms', 3, 10),
+  confirmedRabbitMqP99: atMost('the same, p99', 'ms', 20, 50),
+  relayKafka: atLeast('outbox to confirmed over Kafka, against producing with acks=all', 0.8, 0.5),
+  confirmedKafkaP50: atMost('commit to confirmed at 100 events/s over Kafka, p50', 'ms', 3, 10),
+  confirmedKafkaP99: atMost('the same, p99', 'ms', 20, 50),
   othersWrites: atMost('staleness on another process under load, the worst seen', 's', 1, 1)
 } satisfies Record<string, Limit>
 

@@ -19,6 +19,8 @@ export type Size = {
   products: number
   skus: number
   imported: number
+  /** That go through a broker in one shot. */
+  events: number
   fullCatalog: { products: number; variants: number }
 }
 

@@ -1,11 +1,12 @@
 /**
  * npm run replay -- FILE.csv[.gz] [--shuffle] [--duplicate] [--delay] [--stock N | --stock-share 0.72] [--kills N] [--seed N]
- *   [--concurrency N] [--json FILE] [--url URL]
+ *   [--concurrency N] [--broker rabbitmq|kafka [--broker-outage SECONDS]] [--json FILE] [--url URL]
  *
  * Plays a real order history in the Online Retail layout through the whole ecosystem, over its public API and its events, and proves
  * afterwards that nothing drifted, was oversold, lost or counted twice. Exit code 0 only then. It starts an ecosystem of its own, in
  * DATA_DIR or else in a temporary folder that is gone afterwards; with --url it plays on one that runs and has no other orders
- * (DATABASE_URL names its database).
+ * (DATABASE_URL names its database, BROKER_URL its broker). --broker starts a broker for this replay, and --broker-outage kills it when
+ * half of the work is done, for so long.
  */
 import { writeFile } from 'node:fs/promises'
 import { readArguments, UsageError } from './replay/arguments.ts'

@@ -1,5 +1,6 @@
 /** The command line of the replay. */
 import { parseArgs } from 'node:util'
+import { type OwnBroker, ownBrokers } from './own-broker.ts'
 import type { ReplayOptions } from './replay.ts'
 
 /** What was asked cannot be done; nothing was started. */
@@ -14,6 +15,8 @@ const options = {
   kills: { type: 'string', default: '0' },
   seed: { type: 'string', default: '1' },
   concurrency: { type: 'string', default: '8' },
+  broker: { type: 'string' },
+  'broker-outage': { type: 'string' },
   json: { type: 'string' },
   url: { type: 'string' }
 } as const
@@ -33,11 +36,21 @@ export function readArguments(
   if (url && (kills > 0 || eventFaults.length > 0))
     throw new UsageError("--kills, --shuffle, --duplicate and --delay need an ecosystem of the replay's own: leave out --url")
   if (url && !databaseUrl) throw new UsageError('--url needs DATABASE_URL beside it: events are counted in the database')
+  const ownBroker = values.broker === undefined ? undefined : brokerOf(values.broker)
+  const brokerUrl = env.BROKER_URL || undefined
+  if (ownBroker && (url || brokerUrl))
+    throw new UsageError('--broker starts a broker for this replay: leave out BROKER_URL and --url')
+  const outage = values['broker-outage']
+  if (outage !== undefined && !ownBroker)
+    throw new UsageError('--broker-outage takes away a broker that the replay has started: name it with --broker')
   return {
     file,
     url,
     json,
     databaseUrl,
+    brokerUrl,
+    ownBroker,
+    brokerOutageSeconds: outage === undefined ? 0 : whole('broker-outage', outage, 1),
     dataDir: env.DATA_DIR || undefined,
     eventFaults,
     opening: {
@@ -56,6 +69,13 @@ function parsed(args: readonly string[]) {
   } catch (error) {
     throw new UsageError((error as Error).message)
   }
+}
+
+function brokerOf(name: string): OwnBroker {
+  if (Object.hasOwn(ownBrokers, name)) return name as OwnBroker
+  throw new UsageError(
+    `--broker must be ${Object.keys(ownBrokers).join(' or ')}, not ${name}; without it PostgreSQL carries the messages`
+  )
 }
 
 function whole(name: string, text: string, atLeast: number): number {

@@ -2,28 +2,39 @@
 import type { AuditDatabase } from './audit-database.ts'
 import { consumerGroups, serviceNames } from './consumers.ts'
 import type { Finding } from './findings.ts'
+import type { Overheard } from './overhear.ts'
 
 export type ConsumerCount = { consumer: string; due: number; applied: number }
 
 export type EventCounts = {
   /** Committed with the change that they tell of. */
   committed: Record<string, number>
-  /** Messages that the broker has, and how many of them a crash made it get again. */
+  /** Messages that the broker has delivered to a group of the replay's own, and how many of them again. */
   delivered: number
   deliveredAgain: number
   consumers: ConsumerCount[]
   deadLettersOpen: number
 }
 
-export async function auditEvents(database: AuditDatabase): Promise<{ counts: EventCounts; findings: Finding[] }> {
-  const counts: EventCounts = { committed: {}, delivered: 0, deliveredAgain: 0, consumers: [], deadLettersOpen: 0 }
+export async function auditEvents(
+  database: AuditDatabase,
+  heard: Pick<Overheard, 'messages' | 'ids' | 'since'>
+): Promise<{ counts: EventCounts; findings: Finding[] }> {
+  const counts: EventCounts = {
+    committed: {},
+    delivered: heard.messages,
+    deliveredAgain: heard.messages - heard.ids.size,
+    consumers: [],
+    deadLettersOpen: 0
+  }
   const findings: Finding[] = []
   const all: string[] = []
   for (const service of serviceNames()) {
     const [row] = await database.query<{ committed: number; unpublished: number; dead: number }>(
-      `select count(*) as committed, count(*) filter (where m.message_id is null) as unpublished,
+      `select count(*) as committed, count(*) filter (where heard.id is null and position > $2) as unpublished,
          (select count(*) from "${service}".dead_letters where status = 'open') as dead
-       from "${service}".event_log e left join (select distinct message_id from broker.messages) m on m.message_id = e.event_id::text`
+       from "${service}".event_log e left join unnest($1::text[]) heard (id) on heard.id = e.event_id::text`,
+      [[...heard.ids], heard.since[service] ?? 0]
     )
     counts.committed[service] = row!.committed
     counts.deadLettersOpen += row!.dead
@@ -44,12 +55,5 @@ export async function auditEvents(database: AuditDatabase): Promise<{ counts: Ev
     counts.consumers.push({ consumer: name, due, applied: due - lost - waiting })
     if (lost > 0) findings.push({ what: `events that ${name} never got`, lost, twice: 0 })
   }
-  const [broker] = await database.query<{ messages: number; distinct: number; dead: number }>(
-    `select count(*) as messages, count(distinct message_id) as distinct, (select count(*) from broker.dead_letters) as dead
-     from broker.messages`
-  )
-  counts.delivered = broker!.messages
-  counts.deliveredAgain = broker!.messages - broker!.distinct
-  counts.deadLettersOpen += broker!.dead
   return { counts, findings }
 }

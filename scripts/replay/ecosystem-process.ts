@@ -20,14 +20,16 @@ export interface EcosystemProcess extends AsyncDisposable {
   said: { lastLines: string[]; errors: number }
   /** How often it was killed. */
   kills(): number
-  /** Deliveries that its consumers knew already and refused, since it was started last. */
-  duplicatesRefused(): Promise<number>
+  /** Messages that its consumers have handled since it was started last, and those of them that they knew already and refused. */
+  consumed(): Promise<{ messages: number; duplicates: number }>
 }
 
 export type EcosystemOptions = {
   /** The embedded database goes below it, unless `databaseUrl` names another. */
   dataDir: string
   databaseUrl?: string | undefined
+  /** Without it the database carries the messages. */
+  brokerUrl?: string | undefined
   /** shuffle, duplicate, delay */
   eventFaults: readonly string[]
 }
@@ -37,7 +39,8 @@ const STOP_WITHIN_MS = 15_000
 const LINES_KEPT = 30
 const LAST_WORDS_MS = 100
 
-export async function startEcosystemProcess({ dataDir, databaseUrl, eventFaults }: EcosystemOptions): Promise<EcosystemProcess> {
+export async function startEcosystemProcess(options: EcosystemOptions): Promise<EcosystemProcess> {
+  const { dataDir, databaseUrl, brokerUrl, eventFaults } = options
   const port = await freePort()
   const url = `http://localhost:${port}`
   const env = {
@@ -46,6 +49,7 @@ export async function startEcosystemProcess({ dataDir, databaseUrl, eventFaults 
     PORT: String(port),
     DATA_DIR: dataDir,
     DATABASE_URL: databaseUrl ?? '',
+    BROKER_URL: brokerUrl ?? '',
     SAMPLE_CATALOG: '0',
     LOG_LEVEL: 'warn',
     LOG_FORMAT: 'json',
@@ -102,10 +106,13 @@ export async function startEcosystemProcess({ dataDir, databaseUrl, eventFaults 
     said,
     ended: ended.promise,
     kills: () => kills,
-    async duplicatesRefused() {
+    async consumed() {
       const metrics = await (await fetch(`${url}/metrics`)).text()
-      const counts = metrics.matchAll(/^messaging_consumed_messages_total\{.*outcome="duplicate".*\} (\d+)$/gm)
-      return counts.reduce((total, [, count]) => total + Number(count), 0)
+      const count = (labels: string) =>
+        metrics
+          .matchAll(new RegExp(`^messaging_consumed_messages_total\\{.*${labels}.*\\} (\\d+)$`, 'gm'))
+          .reduce((total, [, count]) => total + Number(count), 0)
+      return { messages: count(''), duplicates: count('outcome="duplicate"') }
     },
     async killAndRestart() {
       await end('SIGKILL')

@@ -8,6 +8,9 @@ test('the command line of the replay says what to do', () => {
     url: undefined,
     json: undefined,
     databaseUrl: undefined,
+    brokerUrl: undefined,
+    ownBroker: undefined,
+    brokerOutageSeconds: 0,
     dataDir: undefined,
     eventFaults: [],
     opening: { atMost: undefined, share: undefined },
@@ -41,6 +44,8 @@ test('the command line of the replay says what to do', () => {
   })
   const { opening } = readArguments(['history.csv', '--stock-share', '0.72'], {})
   assert.deepEqual(opening, { atMost: undefined, share: 0.72 })
+  const { ownBroker, brokerOutageSeconds } = readArguments(['history.csv', '--broker', 'kafka', '--broker-outage', '60'], {})
+  assert.deepEqual({ ownBroker, brokerOutageSeconds }, { ownBroker: 'kafka', brokerOutageSeconds: 60 })
   const running = readArguments(['history.csv', '--url', 'http://localhost:8080'], { DATABASE_URL: 'postgres://db' })
   assert.deepEqual([running.url, running.databaseUrl], ['http://localhost:8080', 'postgres://db'])
 })
@@ -54,7 +59,9 @@ test('the command line of the replay refuses what it does not understand', () =>
     [['one.csv', '--concurrency', '0'], /--concurrency must be a whole number of at least 1, not 0/],
     [['one.csv', '--kill', '3'], /Unknown option '--kill'/],
     [['one.csv', '--kills', '3', '--url', 'http://localhost:8080'], /leave out --url/],
-    [['one.csv', '--url', 'http://localhost:8080'], /--url needs DATABASE_URL/]
+    [['one.csv', '--url', 'http://localhost:8080'], /--url needs DATABASE_URL/],
+    [['one.csv', '--broker', 'pigeons'], /--broker must be rabbitmq or kafka, not pigeons/],
+    [['one.csv', '--broker-outage', '60'], /name it with --broker/]
   ]
   for (const [args, message] of refusals) {
     assert.throws(

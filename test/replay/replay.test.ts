@@ -12,56 +12,10 @@ import { auditEvents } from '../../scripts/replay/audit-events.ts'
 import { type ReplayOptions, replay } from '../../scripts/replay/replay.ts'
 import type { Report } from '../../scripts/replay/report.ts'
 import { createTestDatabase } from '../support/postgres.ts'
+import { nothingWrong, smallHistory, wrongIn } from './small-history.ts'
 
 const command = fileURLToPath(new URL('../../scripts/replay.ts', import.meta.url))
 const run = promisify(execFile)
-
-/** Sixty invoices of a shop that sells twelve things: every tenth is cancelled whole later, every seventh brings something back. */
-function smallHistory(): string {
-  const rows = ['InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country']
-  const row = (invoice: string, code: number, quantity: number, minute: number, customer: number) => {
-    const at = `2011-05-02 ${String(9 + Math.floor(minute / 60)).padStart(2, '0')}:${String(minute % 60).padStart(2, '0')}:00`
-    rows.push(`${invoice},${code},THING ${code},${quantity},${at},${(code % 7) + 0.5},${customer},France`)
-  }
-  for (let number = 0; number < 60; number++) {
-    const lines = Array.from({ length: 1 + (number % 5) }, (_, line) => ({
-      code: 30_000 + ((number * 5 + line * 3) % 12),
-      quantity: 1 + ((number + line) % 4)
-    }))
-    for (const { code, quantity } of lines) row(`${800_000 + number}`, code, quantity, number * 2, 16_000 + number)
-    if (number % 10 === 4)
-      for (const { code, quantity } of lines) row(`C${900_000 + number}`, code, -quantity, number * 2 + 7, 16_000 + number)
-    if (number % 7 === 5) row(`C${900_100 + number}`, lines[0]!.code, -1, number * 2 + 9, 16_000 + number)
-  }
-  return rows.join('\n')
-}
-
-const nothingWrong = {
-  ok: true,
-  drift: 0,
-  oversold: 0,
-  lost: 0,
-  twice: 0,
-  deadLetters: 0,
-  backlog: { outbox: 0, unpublished: 0, unhandled: 0, parked: 0 },
-  findings: []
-}
-const wrongIn = ({
-  ok,
-  stock: { drift, oversold },
-  events: { lost, appliedTwice: twice, deadLettersOpen: deadLetters },
-  backlog,
-  findings
-}: Report) => ({
-  ok,
-  drift,
-  oversold,
-  lost,
-  twice,
-  deadLetters,
-  backlog,
-  findings
-})
 
 describe('the replay of an order history', { concurrency: false }, () => {
   let folder: string
@@ -147,14 +101,14 @@ describe('the replay of an order history', { concurrency: false }, () => {
     const report = await replay(
       options({
         databaseUrl: database.url,
-        async beforeAudit(url, played) {
+        async beforeAudit(url, played, heard) {
           await using audited = await openAuditDatabase(url)
           for (const [name, { sql }] of Object.entries(damages)) {
             await audited.query('begin')
             // The ledger is append-only; whoever damages it goes around its trigger.
             await audited.query('set local session_replication_role = replica')
             await audited.query(sql)
-            const findings = [...(await auditEvents(audited)).findings, ...(await auditEffects(audited, played))]
+            const findings = [...(await auditEvents(audited, heard)).findings, ...(await auditEffects(audited, played))]
             found[name] = Object.fromEntries(findings.map(({ what, lost, twice }) => [what, [lost, twice]]))
             await audited.query('rollback')
           }
@@ -204,8 +158,9 @@ const damages: Readonly<Record<string, { sql: string; finds: Record<string, [los
     finds: { 'events that order.stock never got': [1, 0] }
   },
   'an event that never reached the broker': {
-    sql: `delete from broker.messages where topic = 'order.events' and position = 3`,
-    finds: { 'events of order that the broker never got': [1, 0] }
+    sql: `insert into "user".event_log (position, event_id, topic, key, type, version, subject, sequence, body)
+      values (1, gen_random_uuid(), 'user.events', 'u-1', 'UserUpdated', 1, 'user/u-1', 1, '{}')`,
+    finds: { 'events of user that the broker never got': [1, 0] }
   },
   'an order that is gone': {
     sql: `delete from "order".orders where order_id = ${anOrder('completed')}`,
