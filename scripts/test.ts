@@ -5,11 +5,13 @@ import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 import { parseArgs } from 'node:util'
 import { startTestServer } from '../test/support/test-server.ts'
+import { startBrokers } from './test/run-brokers.ts'
 
 /**
  * npm test [-- [file, folder or glob]… [--test-name-pattern=…] [--test-skip-pattern=…] [--test-only] [--test-timeout=ms] [--test-concurrency=n]]
  *
- * Runs the tests, all of them by default, against one PostgreSQL that lives as long as the run (or that of TEST_DATABASE_URL).
+ * Runs the tests, all of them by default, against one PostgreSQL, one RabbitMQ and one Kafka that live as long as the run (or those of
+ * TEST_DATABASE_URL, TEST_AMQP_URL and TEST_KAFKA_URL). Where a broker cannot be had, its tests are skipped; with CI set the run then fails.
  */
 
 /** For one test; a test that needs longer says so itself. */
@@ -35,9 +37,12 @@ const stopping = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stopping.abort(new Error(signal)))
 
 {
+  await using brokers = await startBrokers(files, error => stopping.abort(error))
   await using server = process.env.TEST_DATABASE_URL ? undefined : await startTestServer()
   if (server) process.env.TEST_DATABASE_URL = server.url
   process.exitCode = await runTests(files)
+  for (const sentence of brokers.missing) console.error(`\n${sentence}`)
+  if (process.env.CI && brokers.missing.length > 0) process.exitCode = 1
 }
 if (stopping.signal.aborted) console.error(`Stopped: ${stopping.signal.reason.message}`)
 process.exit()

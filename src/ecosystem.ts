@@ -1,13 +1,14 @@
 /** Opens what the chosen roles share, starts them, and stops them in reverse. */
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
-import type { Broker } from '#broker/broker.ts'
+import type { Broker, BrokerLog } from '#broker/broker.ts'
 import { faulty } from '#broker/faulty.ts'
 import { type BrokerOptions, openBroker } from '#broker/open.ts'
 import { openAuthenticator } from '#platform/auth.ts'
 import type { Config } from '#platform/config.ts'
 import type { Log } from '#platform/log.ts'
 import { type OpenService, openService, type Service, type Shared } from '#platform/service.ts'
+import { unroutableEvents } from '#platform/telemetry.ts'
 import { roles } from './roles.ts'
 
 export interface Ecosystem extends AsyncDisposable {
@@ -20,17 +21,20 @@ export interface Ecosystem extends AsyncDisposable {
 
 export async function startEcosystem(config: Config, roleNames: readonly string[], log: Log): Promise<Ecosystem> {
   await using stack = new AsyncDisposableStack()
+  // First, so that it ends last: what ends after it would be seen by nobody.
+  if (config.OTEL_EXPORTER_OTLP_ENDPOINT) stack.use((await import('#platform/opentelemetry.ts')).startTracing(config, log))
   const port = config.PORT === 0 ? await freePort() : config.PORT
-  const baseUrl = `http://localhost:${port}`
+  const localUrl = `http://localhost:${port}`
+  const baseUrl = config.PUBLIC_URL?.replace(/\/+$/, '') ?? localUrl
   const databaseUrl = config.DATABASE_URL ?? stack.use(await startDatabase(config, log)).url
   const broker = stack.use(await openChosenBroker(config, databaseUrl, log))
   const urls = configuredUrls(config)
   const authenticator = openAuthenticator({
     issuer: config.ISSUER_URL ?? `${baseUrl}/oauth`,
     audience: config.AUDIENCE,
-    jwksUrl: () => config.JWKS_URL ?? new URL('/oauth/jwks', urls.user ?? baseUrl).href
+    jwksUrl: () => config.JWKS_URL ?? new URL('/oauth/jwks', urls.user ?? localUrl).href
   })
-  const shared: Shared = { config, log, databaseUrl, broker, authenticator, baseUrl }
+  const shared: Shared = { config, log, databaseUrl, broker, authenticator, urls, baseUrl }
 
   const apis = roleNames.filter(name => roles[name] !== 'gateway' && partsOf(name).includes('api'))
   const apiPort = !roleNames.includes('gateway') && apis.length === 1 ? port : 0
@@ -53,7 +57,7 @@ export async function startEcosystem(config: Config, roleNames: readonly string[
     stack.use(await startGateway({ config, log, baseUrl, urls, port }))
   }
   const running = stack.move()
-  return { url: baseUrl, urls, databaseUrl, [Symbol.asyncDispose]: () => running.disposeAsync() }
+  return { url: localUrl, urls, databaseUrl, [Symbol.asyncDispose]: () => running.disposeAsync() }
 }
 
 function partsOf(name: string): readonly string[] {
@@ -77,7 +81,7 @@ async function startDatabase({ DATA_DIR }: Config, log: Log): Promise<AsyncDispo
 }
 
 async function openChosenBroker(config: Config, databaseUrl: string, log: Log): Promise<Broker> {
-  const broker = await openBroker({ ...brokerOptions(config, databaseUrl), log: log.child({ unit: 'broker' }) })
+  const broker = await openBroker({ ...brokerOptions(config, databaseUrl), log: brokerLog(log) })
   const faults = config.EVENT_FAULTS?.split(',')
   if (!faults) return broker
   return faulty(broker, {
@@ -86,6 +90,11 @@ async function openChosenBroker(config: Config, databaseUrl: string, log: Log): 
     delayMs: faults.includes('delay') ? 500 : 0,
     seed: 1
   })
+}
+
+function brokerLog(log: Log): BrokerLog {
+  const lines = log.child({ unit: 'broker' })
+  return { warn: (details, message) => lines.warn(details, message), unroutable: topic => unroutableEvents.inc({ topic }) }
 }
 
 /** An embedded database or DATABASE_URL carries its own credentials: those of the broker are for a broker. */

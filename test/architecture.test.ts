@@ -39,7 +39,7 @@ const serviceOf = (name: string) => `service ${name}`
 /** Who may import whom. A file belongs to the first area that has it. */
 const areas: Area[] = [
   { name: 'tests', files: ['**/*.test.ts', 'test/**', 'src/broker/conformance*.ts'], mayImport: 'anything' },
-  { name: 'contract files', files: ['src/contracts/generate.ts'], mayImport: ['contracts'], node: ['node:fs', 'node:path'] },
+  { name: 'contract files', files: ['src/contracts/generate.ts', 'src/contracts/release.ts'], mayImport: ['contracts'], node: ['node:fs', 'node:path'] },
   { name: 'contracts', files: ['src/contracts/**'], mayImport: [], node: [], never: ['environment', 'process', 'fetch', 'clock'] },
   { name: 'broker interface', files: ['src/broker/broker.ts'], mayImport: [], node: [] },
   { name: 'broker opening', files: ['src/broker/open.ts'], mayImport: ['broker', 'broker interface', ...drivers.map(driverOf)] },
@@ -74,6 +74,7 @@ const doors: Door[] = [
     packages: ['pg'],
     files: ['src/platform/database.ts', 'src/platform/database-errors.ts', 'src/broker/postgres.ts']
   },
+  { technology: 'RabbitMQ', packages: ['amqplib'], files: ['src/broker/rabbitmq-*.ts'] },
   { technology: 'migrations', packages: ['node-pg-migrate'], files: ['src/platform/migrate.ts'] },
   {
     technology: 'the web framework',
@@ -84,7 +85,7 @@ const doors: Door[] = [
     technology: 'HTTP to others',
     packages: ['undici'],
     uses: ['fetch'],
-    files: ['src/platform/http-client.ts', 'src/platform/http-gateway.ts']
+    files: ['src/platform/http-client.ts', 'src/platform/http-gateway.ts', 'src/platform/published-keys.ts']
   },
   { technology: 'schemas as values', packages: ['typebox'], files: ['src/contracts/**', 'src/platform/*.ts', 'src/services/**'] },
   {
@@ -94,7 +95,11 @@ const doors: Door[] = [
   },
   { technology: 'the environment', uses: ['environment'], files: ['src/platform/config.ts'] },
   { technology: 'CSV', packages: ['csv-parse'], files: ['src/platform/csv.ts'] },
-  { technology: 'access tokens', packages: ['jose'], files: ['src/platform/auth.ts'] },
+  {
+    technology: 'tokens and signatures',
+    packages: ['jose'],
+    files: ['src/platform/auth.ts', 'src/platform/published-keys.ts', 'src/platform/signature-check.ts']
+  },
   { technology: 'the OAuth server', packages: ['oidc-provider'], files: ['src/platform/http-issuer.ts'] },
   {
     technology: 'caches',
@@ -102,7 +107,17 @@ const doors: Door[] = [
     files: ['src/platform/auth.ts', 'src/platform/documents.ts', 'src/platform/listings.ts']
   },
   { technology: 'logs', packages: ['pino'], files: ['src/platform/log.ts'] },
-  { technology: 'metrics', packages: ['prom-client'], files: ['src/platform/telemetry.ts'] }
+  { technology: 'metrics', packages: ['prom-client'], files: ['src/platform/telemetry.ts'] },
+  {
+    technology: 'traces',
+    packages: [
+      '@opentelemetry/api',
+      '@opentelemetry/exporter-trace-otlp-proto',
+      '@opentelemetry/resources',
+      '@opentelemetry/sdk-trace'
+    ],
+    files: ['src/platform/opentelemetry.ts']
+  }
 ]
 
 /** Nouns and rules: arithmetic on what they are given, without a database, a clock, chance or a network. */
@@ -154,6 +169,7 @@ const openOperations: Reasons = {}
 const pathsBeside = {
   'src/platform/http-health.ts': ['/health/live', '/health/ready', '/metrics'],
   'src/platform/http-contracts.ts': ['/asyncapi.json', '/problems/:code', '/schemas/events/:type/:version', '/openapi.json'],
+  'src/platform/http-jwks.ts': ['/.well-known/jwks.json'],
   // From the operations of a contract, each behind its scope.
   'src/platform/http.ts': ['…'],
   // What OAuth defines, below /oauth.

@@ -12,7 +12,10 @@ type Document = any
 /** A change planted in a copy of a document, and the message it must meet. */
 type Planted = [name: string, plant: (document: Document) => void, message: RegExp]
 
-const productUpdated = eventSchema(events.find(event => event.type === 'ProductUpdated')!)
+/** With an enumeration that was promised to stay as it is. */
+const productUpdated = changed(eventSchema(events.find(event => event.type === 'ProductUpdated')!), event => {
+  event.properties.season = { type: 'string', enum: ['summer', 'winter'] }
+})
 const productApi = openApi(apis[0]!)
 
 function changed(document: JsonObject, plant: (document: Document) => void): JsonObject {
@@ -31,8 +34,9 @@ test('every event and every API is compatible with itself', () => {
 })
 
 const allowedInEvents: [string, (event: Document) => void][] = [
-  ['an optional property', event => (event.properties.season = { type: 'string' })],
+  ['an optional property', event => (event.properties.colour = { type: 'string' })],
   ['an optional property deep inside', event => (event.$defs.Money.properties.taxIncluded = { type: 'boolean' })],
+  ['a word in an open enumeration', event => event.properties.status.anyOf[0].enum.push('paused')],
   ['other words for people', event => (event.properties.title.description = 'What it is called')]
 ]
 for (const [name, plant] of allowedInEvents) {
@@ -69,14 +73,14 @@ const refusedInEvents: Planted[] = [
   ['a wider property', event => (event.properties.title.maxLength = 300), /title has maxLength 300 instead of 200/],
   ['another pattern', event => (event.properties.slug.pattern = '^x'), /slug has another pattern/],
   ['a property that must be given', event => event.required.push('brand'), /brand is required now/],
-  ['a new property that must be given', event => event.required.push('season'), /season is required now/],
+  ['a new property that must be given', event => event.required.push('colour'), /colour is required now/],
   [
     'leaving out what was promised',
     event => (event.required = event.required.filter((name: string) => name !== 'title')),
     /title may be missing now/
   ],
-  ['a word more', event => event.properties.status.enum.push('paused'), /status can be "paused" now, which readers do not know/],
-  ['a word less', event => event.properties.status.enum.pop(), /status cannot be "archived" any more/],
+  ['a word more', event => event.properties.season.enum.push('autumn'), /season can be "autumn" now, which readers do not know/],
+  ['a word less', event => event.properties.season.enum.pop(), /season cannot be "winter" any more/],
   ['closing an object', event => (event.properties.options.items.additionalProperties = false), /options\[\]\.\* is refused now/],
   [
     'a change deep inside',
@@ -104,6 +108,14 @@ const allowedInApis: [string, (api: Document) => void][] = [
   ['a word in a request', api => schemas(api).CreateProduct.properties.status.enum.push('archived')],
   ['a request property that may be missing', api => (schemas(api).CreateProduct.required = [])],
   ['a reply property that is always there', api => schemas(api).Product.required.push('brand')],
+  ['a word in a reply whose enumeration is open', api => schemas(api).Product.properties.status.enum.push('paused')],
+  [
+    'a currency',
+    api => {
+      schemas(api).Money.properties.currency.enum.push('XYZ')
+      schemas(api).Money.allOf[1].if.properties.currency.enum.push('XYZ')
+    }
+  ],
   ['an error code', api => schemas(api).Problem.properties.code.anyOf[0].enum.push('new-code')],
   [
     'an optional parameter',
@@ -134,8 +146,22 @@ const refusedInApis: Planted[] = [
   ],
   [
     'a new word in a reply',
-    api => schemas(api).Product.properties.status.enum.push('paused'),
-    /reply 200 status can be "paused" now/
+    api => schemas(api).DeadLetter.properties.bodyEncoding.enum.push('hex'),
+    /reply 200 .*bodyEncoding can be "hex" now/
+  ],
+  [
+    'words to come in a reply',
+    api => (schemas(api).DeadLetter.properties.bodyEncoding['x-extensible'] = true),
+    /reply 200 .*bodyEncoding may be words now that readers do not know/
+  ],
+  ['a currency less', api => schemas(api).Money.properties.currency.enum.shift(), /body .*currency cannot be "AED" any more/],
+  [
+    'a currency with other decimals',
+    api => {
+      const [none, two] = schemas(api).Money.allOf.map((part: Document) => part.if.properties.currency.enum)
+      none.push(two.pop())
+    },
+    /prices\[\] has another if/
   ],
   [
     'a null in a reply',

@@ -28,7 +28,7 @@ const documents: [string, JsonObject][] = [
 ]
 
 function validator(): Ajv2020 {
-  const ajv = new Ajv2020({ strict: true, strictTypes: false, strictRequired: false, allErrors: true })
+  const ajv = new Ajv2020({ strict: true, strictTypes: false, strictRequired: false, allErrors: true, keywords: ['x-extensible'] })
   addFormats.default(ajv)
   return ajv
 }

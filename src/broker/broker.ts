@@ -53,11 +53,15 @@ export interface Broker extends AsyncDisposable {
    * Rejects when the broker is away; once subscribed, it outlives outages and delivers again what was not acknowledged.
    */
   subscribe(subscription: Subscription): Promise<AsyncDisposable>
+  /** How many messages wait for each of these groups, of those that the broker knows. Rejects when the broker cannot be reached now. */
+  waiting?(groups: readonly Pick<Subscription, 'group' | 'topics'>[]): Promise<ReadonlyMap<string, number>>
 }
 
 /** Where a driver writes what an operator should know; pino's logger is one. */
 export type BrokerLog = {
   warn(details: object, message: string): void
+  /** Told of each message that the broker accepted and had nobody to keep it for. */
+  unroutable?(topic: string): void
 }
 
 /** The broker will never take these, however often they are sent. */

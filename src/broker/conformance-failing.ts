@@ -154,16 +154,21 @@ function numberIn(message: Message): number {
 
 type MemberProcess = AsyncDisposable & { printed: number[]; kill(): Promise<void> }
 
+/** Resolves once it is subscribed: not every broker keeps messages for a group that it does not know yet. */
 async function memberProcess(url: string, group: string, topic: string): Promise<MemberProcess> {
   const script = fileURLToPath(new URL('./conformance-member.ts', import.meta.url))
   const child: ChildProcess = spawn(process.execPath, [script, url, group, topic], { stdio: ['ignore', 'pipe', 'inherit'] })
   const printed: number[] = []
-  const lines = createInterface(child.stdout!).on('line', line => printed.push(Number(line)))
+  const { promise: subscribed, resolve: becomeSubscribed } = Promise.withResolvers<void>()
+  const lines = createInterface(child.stdout!).on('line', line => {
+    if (line === 'subscribed') becomeSubscribed()
+    else printed.push(Number(line))
+  })
   const over = once(lines, 'close')
   async function kill(): Promise<void> {
     child.kill('SIGKILL')
     await over
   }
-  await once(child, 'spawn')
+  await Promise.race([subscribed, over])
   return { printed, kill, [Symbol.asyncDispose]: kill }
 }

@@ -1,6 +1,6 @@
 /**
  * A member of a consumer group in a process of its own, for tests that kill it: `node conformance-member.ts URL GROUP TOPIC`.
- * Prints the number of each message before it acknowledges it; a message whose header `hang` is set is printed and never settled.
+ * Prints `subscribed`, and the number of each message before it acknowledges it; a message whose header `hang` is set is never settled.
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { numberOf } from './conformance-kit.ts'
@@ -25,3 +25,4 @@ await broker.subscribe({
     return delivery.headers.hang ? new Promise(() => {}) : 'ack'
   }
 })
+process.stdout.write('subscribed\n')

@@ -29,8 +29,9 @@ export type Harness = AsyncDisposable & {
 /** Promises by their sentence; a promise that needs a feature the driver does not have answers why it is skipped. */
 export type Promises = Readonly<Record<string, (harness: Harness) => Promise<undefined | { skipped: string }>>>
 
-export function conforms(driver: string, setup: () => Promise<Harness>): void {
-  describe(`${driver} keeps what every broker promises`, () => {
+/** `skip` says why there is no broker to try it on. */
+export function conforms(driver: string, setup: () => Promise<Harness>, skip: string | false = false): void {
+  describe(`${driver} keeps what every broker promises`, { skip }, () => {
     let harness: Harness | undefined
     before(async () => {
       harness = await setup()

@@ -29,6 +29,7 @@ export function faulty(broker: Broker, faults: Faults): Broker {
   return {
     system: broker.system,
     publish: messages => broker.publish(messages),
+    ...(broker.waiting && { waiting: groups => broker.waiting!(groups) }),
     subscribe: subscription =>
       broker.subscribe({
         ...subscription,

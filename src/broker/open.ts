@@ -18,8 +18,8 @@ export type BrokerOptions = {
 const drivers: Record<string, ((options: BrokerOptions) => Promise<Broker>) | undefined> = {
   postgres: async options => (await import('./postgres.ts')).openPostgresBroker(options),
   postgresql: async options => (await import('./postgres.ts')).openPostgresBroker(options),
-  amqp: undefined,
-  amqps: undefined,
+  amqp: async options => (await import('./rabbitmq.ts')).openRabbitMqBroker(options),
+  amqps: async options => (await import('./rabbitmq.ts')).openRabbitMqBroker(options),
   kafka: undefined,
   kafkas: undefined
 }

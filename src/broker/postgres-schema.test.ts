@@ -58,32 +58,6 @@ describe("the broker's schema", () => {
     })
   })
 
-  test('an outsider with a role of its own publishes, fetches and acknowledges in SQL', async () => {
-    await using broker = await open()
-    const { topic, group } = names()
-    const role = `outsider_${topic.slice(-8)}`
-    const outsider = await sql.connect()
-    await outsider.query(`CREATE ROLE ${role}; GRANT USAGE ON SCHEMA broker TO ${role};
-      GRANT EXECUTE ON FUNCTION broker.publish(text, text, text, jsonb, text, text), broker.fetch, broker.acknowledge TO ${role}; SET ROLE ${role}`)
-    const fetch = async () => {
-      const { rows } = await outsider.query('SELECT position FROM broker.fetch($1, $2, 3)', [group, topic])
-      return rows.map(row => Number(row.position))
-    }
-    await broker.publish(numbered(topic, 4))
-    await outsider.query(`SELECT broker.publish($1, 'k', '{}')`, [topic])
-    assert.deepEqual(await fetch(), [1, 2, 3])
-    assert.deepEqual(await fetch(), [1, 2, 3])
-    await outsider.query('SELECT broker.acknowledge($1, $2, 3)', [group, topic])
-    assert.deepEqual(await fetch(), [4, 5])
-    await outsider.query('SELECT broker.acknowledge($1, $2, 999)', [group, topic])
-    assert.deepEqual(await fetch(), [])
-    await broker.publish(numbered(topic, 1))
-    assert.deepEqual(await fetch(), [6])
-    await assert.rejects(outsider.query('SELECT * FROM broker.messages'), /permission denied/)
-    await outsider.query(`RESET ROLE; DROP OWNED BY ${role}; DROP ROLE ${role}`)
-    outsider.release()
-  })
-
   test('a publishing transaction that is rolled back leaves no gap and delivers nothing', async () => {
     await using broker = await open()
     const { topic, group } = names()

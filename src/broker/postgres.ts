@@ -19,7 +19,7 @@ export type PostgresBrokerOptions = {
   keepMs?: number
 }
 
-const SCHEMA_VERSION = 1
+const SCHEMA_VERSION = 2
 const BATCH = { messages: 1_000, bytes: 8 * 1024 * 1024 }
 const NOTIFY_PAUSE_MS = 5
 const PRUNE_EVERY_MS = 60_000
@@ -123,6 +123,10 @@ export async function openPostgresBroker(options: PostgresBrokerOptions): Promis
         }
       }
     },
+    async waiting(groups) {
+      const { rows } = await pool.query(WAITING, [groups.map(({ group }) => group)])
+      return new Map(rows.map(({ consumer_group, waiting }) => [consumer_group as string, Number(waiting)]))
+    },
     async [Symbol.asyncDispose]() {
       clearInterval(pruning)
       await Promise.all(Array.from(members, member => member[Symbol.asyncDispose]()))
@@ -130,6 +134,10 @@ export async function openPostgresBroker(options: PostgresBrokerOptions): Promis
     }
   }
 }
+
+const WAITING = `
+  SELECT c.consumer_group, sum(t.head - c.position) AS waiting FROM broker.cursors c JOIN broker.topics t USING (topic)
+  WHERE c.consumer_group = ANY ($1) GROUP BY c.consumer_group`
 
 /** A connection that died is noticed by both ends within about ten seconds. */
 const LIVENESS = { keepAlive: true, keepAliveInitialDelayMillis: 5_000, connectionTimeoutMillis: 5_000, query_timeout: 15_000 }

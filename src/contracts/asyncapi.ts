@@ -34,10 +34,12 @@ export function asyncApi(): JsonObject {
 
 const rules = `Every event is one flat JSON object. The same attributes travel as CloudEvents 1.0 headers (binary mode).
 
-- Events may gain properties: ignore those you do not know. Anything else is a new version, published beside the old one.
+- Events may gain properties, and open enumerations words: ignore those you do not know. Anything else is a new version, published beside the old one.
 - Delivery is at least once: deduplicate by \`eventId\`.
 - \`sequence\` counts within one subject: of two events with one subject the higher is the newer.
-- Events with one key arrive in the order they were published.`
+- Events with one key arrive in the order they were published.
+- An event that is published in several versions has \`sameAs\` on all but the oldest: whoever reads several deduplicates by it.
+- What others publish may be plain JSON without any header, or a CloudEvent in binary or in structured mode.`
 
 function channelName(topic: Topic): string {
   return topic.replace(/\.(\w)/g, (_, letter: string) => letter.toUpperCase())
@@ -58,17 +60,17 @@ function channelOf(topic: Topic, found: readonly EventContract[]): JsonObject {
 /** One operation per event, so that each shows the routing key by which a queue can ask for it alone. */
 function operationOf(event: EventContract): [string, JsonObject] {
   const channel = `#/channels/${channelName(event.topic)}`
-  const amqp = isOurs(event)
-    ? { cc: [routingKey(event)], deliveryMode: 2, mandatory: true, bindingVersion: AMQP_BINDING }
-    : { ack: true, bindingVersion: AMQP_BINDING }
+  const own = isOurs(event)
+  // What others publish is taken whatever its routing key: their queue is bound with `#`.
+  const amqp = { cc: [own ? routingKey(event) : '#'], ...(own ? { deliveryMode: 2, mandatory: true } : { ack: true }) }
   return [
-    `${isOurs(event) ? 'send' : 'receive'}${event.type}${event.version === 1 ? '' : `V${event.version}`}`,
+    `${own ? 'send' : 'receive'}${event.type}${event.version === 1 ? '' : `V${event.version}`}`,
     {
-      action: isOurs(event) ? 'send' : 'receive',
+      action: own ? 'send' : 'receive',
       channel: { $ref: channel },
       summary: event.summary,
       messages: [{ $ref: `${channel}/messages/${eventName(event)}` }],
-      bindings: { amqp }
+      bindings: { amqp: { ...amqp, bindingVersion: AMQP_BINDING } }
     }
   ]
 }
@@ -81,7 +83,7 @@ function messageOf(event: EventContract, schemas: NamedSchemas): JsonObject {
     summary: event.summary,
     contentType: 'application/json',
     payload,
-    traits: Object.keys(messageTraits).map(name => ({ $ref: `#/components/messageTraits/${name}` })),
+    traits: traitsOf(event).map(name => ({ $ref: `#/components/messageTraits/${name}` })),
     bindings: {
       kafka: { key: { type: 'string', description: `The value of \`${event.key}\`` }, bindingVersion: KAFKA_BINDING },
       amqp: { messageType: isOurs(event) ? routingKey(event) : event.type, bindingVersion: AMQP_BINDING }
@@ -91,29 +93,34 @@ function messageOf(event: EventContract, schemas: NamedSchemas): JsonObject {
   }
 }
 
-/** CloudEvents attributes and extensions: header values are strings. */
-const attributes: Record<string, string> = {
-  specversion: '1.0',
-  id: 'The event’s `eventId`',
-  source: 'The event’s `source`',
-  type: 'The routing key, such as product.updated.v1',
-  subject: 'What `sequence` counts within',
-  time: 'When it was committed',
-  dataschema: 'The schema of the body: /schemas/events/{eventType}/{eventVersion}',
-  sequence: 'The event’s `sequence`, in 20 digits',
-  partitionkey: 'The key',
-  signature: 'A detached JWS (RFC 7797, EdDSA) over the exact body',
-  traceparent: 'W3C trace context of what caused the event'
+/** CloudEvents attributes and extensions; header values are strings. Traits are merged, so that none can say what must be there. */
+const attributes: Record<string, JsonObject> = {
+  specversion: { const: '1.0', description: 'Always there' },
+  id: { description: 'The event’s `eventId`. Always there' },
+  source: { format: 'uri-reference', description: 'The event’s `source`. Always there' },
+  type: { description: 'The routing key, such as product.updated.v1. Always there' },
+  subject: { description: 'What `sequence` counts within' },
+  time: { format: 'date-time', description: 'The event’s `timestamp`' },
+  dataschema: { format: 'uri', description: 'Where the schema of the body is: …/schemas/events/{eventType}/{eventVersion}' },
+  sequence: { description: 'The event’s `sequence`; ours in 20 digits, so that it compares as text' },
+  partitionkey: { description: 'The key' },
+  signature: { description: 'A detached JWS (RFC 7797, EdDSA) over the exact body' },
+  traceparent: { description: 'W3C trace context of what caused the event' }
 }
 
-const headersNamed = (prefix: string): JsonObject => ({
-  type: 'object',
-  properties: Object.fromEntries(
-    Object.entries(attributes).map(([name, description]) => [`${prefix}${name}`, { type: 'string', description }])
-  )
-})
+const contentType = (...types: string[]): JsonObject => ({ 'content-type': { type: 'string', enum: types } })
 
+function headersNamed(prefix: string, more: JsonObject = {}): JsonObject {
+  const named = Object.entries(attributes).map(([name, schema]) => [prefix + name, { type: 'string', ...schema }] as const)
+  return { type: 'object', properties: { ...more, ...Object.fromEntries(named) } }
+}
+
+const json = 'application/json'
 const messageTraits: JsonObject = {
-  cloudEventsOnKafka: { headers: headersNamed('ce_') },
-  cloudEventsOnRabbitMq: { headers: headersNamed('cloudEvents_') }
+  cloudEventsOnKafka: { headers: headersNamed('ce_', contentType(json)) },
+  cloudEventsOnRabbitMq: { headers: headersNamed('cloudEvents_') },
+  /** Of others' events, all of this may be missing: then the body says it. */
+  acceptedOnKafka: { headers: headersNamed('ce_', contentType(json, 'application/cloudevents+json')) }
 }
+
+const traitsOf = (event: EventContract) => [isOurs(event) ? 'cloudEventsOnKafka' : 'acceptedOnKafka', 'cloudEventsOnRabbitMq']

@@ -1,6 +1,6 @@
 /** All contracts: what generators, documents and tests walk over. */
 
-import type { Api, EventContract } from './define.ts'
+import { type Api, type EventContract, versionsOf } from './define.ts'
 import { inventoryEvents } from './events/inventory-events.ts'
 import { orderEvents } from './events/order-events.ts'
 import { productEvents } from './events/product-events.ts'
@@ -12,4 +12,7 @@ import { userApi } from './http/user-api.ts'
 
 export const apis: readonly Api[] = [productApi, orderApi, userApi, searchApi]
 
-export const events = [...productEvents, ...inventoryEvents, ...orderEvents, ...userEvents] as unknown as readonly EventContract[]
+const newest = [...productEvents, ...inventoryEvents, ...orderEvents, ...userEvents] as unknown as readonly EventContract[]
+
+/** Every event in every version that is still read or sent, the newest first. */
+export const events: readonly EventContract[] = newest.flatMap(versionsOf)

@@ -23,7 +23,16 @@ export type Operation = {
   /** Of a body that is read as it comes, instead of `body`: its media types, and the schema of one line where that is JSON. */
   consumes?: Readonly<Record<string, TSchema | null>>
   /** A reply that is sent as it is made has a media type of its own; `body` is then the schema of one line, where that is JSON. */
-  reply: { status: 200 | 201 | 202 | 204; body?: TSchema; mediaType?: string; description: string }
+  reply: {
+    status: 200 | 201 | 202 | 204
+    body?: TSchema
+    mediaType?: string
+    /** The media type of an answer without an end, for whoever accepts that instead. */
+    stream?: 'text/event-stream'
+    /** Headers beyond those that any reply may have. */
+    headers?: Readonly<Record<string, TSchema>>
+    description: string
+  }
   /** Where a created resource can be read: a path with its properties, such as `/v1/products/{productId}`. */
   location?: string
   /** What it may refuse beyond what any operation may (see `commonProblems` in openapi-problems.ts). */
@@ -63,6 +72,19 @@ export type EventContract<Data extends TObject = TObject> = {
   /** What `sequence` counts within, made of properties: `stock-level/{variantId}/{locationId}`. */
   subject: string
   data: Data
+  /** The version before this one, for as long as anybody sends it, reads it or keeps it. */
+  previous?: PreviousVersion
+}
+
+type Data = Record<string, unknown>
+
+/** A version that is still read, and how it says what the next one says. Both are pure, and know nothing of the envelope. */
+export type PreviousVersion = {
+  event: EventContract
+  /** What it said, as the next version says it. */
+  upcast(data: Data): Data
+  /** What the next version says, as it said it: there for as long as it is published beside the next one. */
+  downcast?: (data: Data) => Data
 }
 
 /** An event as a value. `data` holds the properties beyond the envelope (see envelope.ts). */
@@ -70,4 +92,27 @@ export function defineEvent<const Data extends TObject>(
   event: Omit<EventContract<Data>, 'key'> & { key: Extract<keyof Static<Data>, string> }
 ): EventContract<Data> {
   return event
+}
+
+/**
+ * The next version of an event: other properties under the same name, key and subject. Consumers are given what older publishers send
+ * by `upcast`; with `downcast` we publish the version before beside this one, until nobody reads it any more.
+ */
+export function nextVersion<const Old extends TObject, const New extends TObject>(
+  before: EventContract<Old>,
+  next: {
+    summary: string
+    data: New
+    upcast(data: Static<Old>): Static<New>
+    downcast?(data: Static<New>): Static<Old>
+  }
+): EventContract<New> {
+  const { upcast, downcast, ...own } = next
+  const casts = { upcast, ...(downcast ? { downcast } : {}) } as unknown as Omit<PreviousVersion, 'event'>
+  return { ...before, ...own, version: before.version + 1, previous: { event: before as unknown as EventContract, ...casts } }
+}
+
+/** Every version of an event that is still read, the newest first. */
+export function versionsOf(event: EventContract): EventContract[] {
+  return [event, ...(event.previous ? versionsOf(event.previous.event) : [])]
 }

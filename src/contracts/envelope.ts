@@ -13,6 +13,15 @@ const shared = {
   timestamp: Timestamp
 }
 
+const sameAs = Type.Optional(
+  Type.String({
+    minLength: 1,
+    maxLength: 100,
+    description:
+      'Of an event that is published in several versions, on all but the oldest: the `eventId` of the oldest. Who reads several versions deduplicates by it'
+  })
+)
+
 /** The schema of an event as we publish it: every envelope property is there. */
 export function publishedEvent(event: EventContract): TObject {
   return Type.Object(
@@ -21,6 +30,7 @@ export function publishedEvent(event: EventContract): TObject {
       eventType: Type.Literal(event.type),
       ...shared,
       eventVersion: Type.Literal(event.version),
+      sameAs,
       ...event.data.properties
     },
     { title: `${event.type}.v${event.version}`, description: event.summary, additionalProperties: true }
@@ -38,6 +48,7 @@ export function acceptedEvent(event: EventContract): TObject {
       eventType: Type.Literal(event.type),
       ...Object.fromEntries(Object.entries(shared).map(([name, schema]) => [name, Type.Optional(schema)])),
       timestamp: Type.String({ format: 'date-time', maxLength: 40 }),
+      sameAs,
       ...event.data.properties
     },
     { title: `${event.type}.v${event.version} as accepted`, additionalProperties: true }
@@ -52,7 +63,11 @@ export type Envelope = {
   source: string
   sequence: number
   timestamp: string
+  sameAs?: string
 }
+
+/** The names that an event's own properties cannot have. */
+export const envelopeNames = ['eventId', 'eventType', 'eventVersion', 'source', 'sequence', 'timestamp', 'sameAs'] as const
 
 /** An event as a behaviour receives it: envelope and data in one flat object. */
 export type EventOf<Event> = Event extends EventContract<infer Data> ? Envelope & Static<Data> : never

@@ -1,6 +1,6 @@
 /** The JSON Schema of an event, for whoever reads or writes it: standing alone, and open to properties that come later. */
 import type { EventContract } from './define.ts'
-import { acceptedEvent, publishedEvent } from './envelope.ts'
+import { acceptedEvent, publishedEvent, routingKey } from './envelope.ts'
 import { type JsonObject, NamedSchemas, openContent, plainSchema } from './json-schema.ts'
 
 /** Whether the Product Service publishes it; what others publish it only reads. */
@@ -13,8 +13,13 @@ export function eventName(event: EventContract): string {
   return `${event.type}.v${event.version}`
 }
 
+/** `product-created.v1.json`: what files about a version of an event are called. */
+export function eventFile(event: EventContract): string {
+  return `${routingKey(event).replace(/[._](?!v\d+$)/g, '-')}.json`
+}
+
 /** Where a service serves the schema, and its `$id`. */
-export function eventSchemaPath(event: EventContract): string {
+export function eventSchemaPath(event: { type: string; version: number | string }): string {
   return `/schemas/events/${event.type}/${event.version}`
 }
 

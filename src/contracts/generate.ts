@@ -1,26 +1,24 @@
 /**
  * Writes everything that derives from the contracts: `npm run contracts`. With `--check` it writes nothing, names each file
- * that is not what the contracts say, and exits 1.
+ * that is not what the contracts say, and exits 1. It refuses contracts that break what a release has promised.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { asyncApi } from './asyncapi.ts'
 import { apis, events } from './catalogue.ts'
-import { routingKey } from './envelope.ts'
-import { eventSchema } from './event-schema.ts'
-import type { JsonObject } from './json-schema.ts'
+import { eventFile, eventSchema } from './event-schema.ts'
+import { jsonText } from './json-schema.ts'
 import { mergedOpenApi, openApi } from './openapi.ts'
 import { errorsPage, eventsPage, scopesPage } from './reference.ts'
+import { brokenPromises } from './release.ts'
 
 /** The generated files by path below the repository root. The same contracts give the same bytes. */
 export function generate(): Map<string, string> {
   return new Map([
-    ...apis.map(api => [`contracts/openapi/${api.service}.v1.json`, json(openApi(api))] as const),
-    ['contracts/openapi/gateway.v1.json', json(mergedOpenApi(apis))],
-    ['contracts/asyncapi.json', json(asyncApi())],
-    ...events.map(
-      event => [`contracts/events/${routingKey(event).replace(/[._](?!v\d+$)/g, '-')}.json`, json(eventSchema(event))] as const
-    ),
+    ...apis.map(api => [`contracts/openapi/${api.service}.v1.json`, jsonText(openApi(api))] as const),
+    ['contracts/openapi/gateway.v1.json', jsonText(mergedOpenApi(apis))],
+    ['contracts/asyncapi.json', jsonText(asyncApi())],
+    ...events.map(event => [`contracts/events/${eventFile(event)}`, jsonText(eventSchema(event))] as const),
     ['docs/reference/errors.md', errorsPage()],
     ['docs/reference/events.md', eventsPage()],
     ['docs/reference/scopes.md', scopesPage()]
@@ -60,13 +58,14 @@ function read(path: string): string | undefined {
   return existsSync(path) ? readFileSync(path, 'utf8') : undefined
 }
 
-function json(document: JsonObject): string {
-  return `${JSON.stringify(document, null, 2)}\n`
-}
-
 if (import.meta.main) {
   const root = join(import.meta.dirname, '../..')
-  if (process.argv.includes('--check')) {
+  const broken = brokenPromises(root)
+  if (broken.length > 0) {
+    for (const promise of broken) console.error(promise)
+    console.error('What was released may only gain: see "Reviewing a change of contracts" in CONTRIBUTING.md. Nothing was written.')
+    process.exitCode = 1
+  } else if (process.argv.includes('--check')) {
     const differing = differences(root)
     for (const path of differing) console.error(`${path} is not what src/contracts says`)
     if (differing.length > 0) console.error('Run `npm run contracts`, look at the difference, and commit it.')

@@ -4,21 +4,40 @@ import type { TSchema } from 'typebox'
 export type Json = null | boolean | number | string | Json[] | JsonObject
 export type JsonObject = { [name: string]: Json }
 
+/** A document as it is written into a file. */
+export function jsonText(document: JsonObject): string {
+  return `${JSON.stringify(document, null, 2)}\n`
+}
+
 /** A schema as plain JSON. What the schema library keeps for itself falls away, and a union of constants is an `enum`. */
 export function plainSchema(schema: TSchema): JsonObject {
   return rewrite(JSON.parse(JSON.stringify(schema)), constantsAsEnum) as JsonObject
 }
 
 /**
- * The same schema for readers of what may grow: objects are open at every depth, so that a publisher may add properties.
- * Maps keep the pattern of their names.
+ * The same schema for readers of what may grow: objects are open at every depth, so that a publisher may add properties, and
+ * enumerations that say so take other words. Maps keep the pattern of their names. What holds only under a condition is the writer's.
  */
 export function openContent(schema: JsonObject): JsonObject {
-  return rewrite(schema, node => {
-    if (node.additionalProperties !== false || node.patternProperties) return node
-    const { additionalProperties: _, ...open } = node
-    return open
-  }) as JsonObject
+  return rewrite(schema, node => openWords(openObject(unconditional(node)))) as JsonObject
+}
+
+function unconditional(node: JsonObject): JsonObject {
+  const { allOf, ...rest } = node
+  if (!Array.isArray(allOf)) return node
+  const always = allOf.filter(part => !(part as JsonObject).if)
+  return always.length > 0 ? { ...rest, allOf: always } : rest
+}
+
+function openObject(node: JsonObject): JsonObject {
+  if (node.additionalProperties !== false || node.patternProperties) return node
+  const { additionalProperties: _, ...open } = node
+  return open
+}
+
+function openWords(node: JsonObject): JsonObject {
+  const { type, enum: words, 'x-extensible': growing, ...rest } = node
+  return growing && type && words ? { ...rest, anyOf: [{ type, enum: words }, { type }] } : node
 }
 
 /**

@@ -24,6 +24,13 @@ export function operationalPaths(schemas: NamedSchemas): JsonObject {
     '/metrics': get('getMetrics', 'Its figures, in the text format of Prometheus', {
       '200': { description: 'The figures', content: { 'text/plain': { schema: { type: 'string' } } } }
     }),
+    '/.well-known/jwks.json': get('getKeySet', 'The public keys that verify the events of this service', {
+      '200': {
+        description: 'A JSON Web Key Set (RFC 7517) of Ed25519 keys',
+        content: { 'application/jwk-set+json': { schema: { type: 'object' } } }
+      },
+      '304': { description: 'The copy of If-None-Match is current' }
+    }),
     '/openapi.json': get('getOpenApi', 'This document', {
       '200': { description: 'OpenAPI 3.1', content: { 'application/json': { schema: { type: 'object' } } } }
     })

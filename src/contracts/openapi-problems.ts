@@ -34,6 +34,7 @@ const ProblemSchema = Type.Object(
     traceId: Type.Optional(Type.String({ description: 'Name it when you ask about this answer' })),
     errors: Type.Optional(Type.Array(FaultSchema, { description: 'Every fault of the request, by place' })),
     currentVersion: Type.Optional(Type.Integer({ description: 'With precondition-failed: the version it has now' })),
+    oldestPosition: Type.Optional(Type.Integer({ description: 'With position-gone: the oldest event that can still be read' })),
     shortages: Type.Optional(Type.Array(Shortage, { description: 'With insufficient-stock: what is missing' }))
   },
   { title: 'Problem', description: 'RFC 9457' }

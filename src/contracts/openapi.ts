@@ -21,7 +21,7 @@ export function mergedOpenApi(apis: readonly Api[]): JsonObject {
 /** What holds for every operation; part of each document's description. */
 const rules = `
 Input is strict: unknown members and unknown query parameters are refused, and a body's members are never converted.
-Output may gain members: ignore those you do not know. Errors are application/problem+json (RFC 9457); go by \`code\`.
+Output may gain members: ignore those you do not know. Enumerations with \`x-extensible\` may gain words there. Errors are application/problem+json (RFC 9457); go by \`code\`.
 A retried mutation with the same Idempotency-Key takes effect once.`
 
 function documentOf(info: Pick<Api, 'title' | 'version' | 'description'>, apis: readonly Api[]): JsonObject {
@@ -95,6 +95,7 @@ function parametersOf(operation: Operation, schemas: NamedSchemas): Json[] {
   if (method !== 'GET') named.push(idempotency === 'required' ? 'RequiredIdempotencyKey' : 'IdempotencyKey')
   if (honoursIfMatch(operation)) named.push('IfMatch')
   if (method === 'GET' && (conditional || revalidated)) named.push('IfNoneMatch')
+  if (operation.reply.stream) named.push('LastEventId')
   return [
     ...valuesIn('path', params, schemas),
     ...valuesIn('query', query, schemas),
@@ -149,21 +150,29 @@ function linesOf(line: TSchema | null | undefined, schemas: NamedSchemas): JsonO
 }
 
 function repliesOf(operation: Operation, schemas: NamedSchemas): JsonObject {
-  const { status, body, mediaType, description } = operation.reply
+  const { status, body, mediaType, stream, description } = operation.reply
   const headers: JsonObject = { 'X-Request-Id': header('X-Request-Id') }
   if ((operation.conditional || operation.revalidated) && body) headers.ETag = header('ETag')
   if (operation.location) headers.Location = header('Location')
   if (operation.method !== 'GET') headers['Idempotency-Replayed'] = header('Idempotency-Replayed')
+  for (const [name, schema] of Object.entries(operation.reply.headers ?? {})) headers[name] = valueIn(schema)
   const sent = mediaType
     ? { [mediaType]: { schema: linesOf(body, schemas) } }
     : body && { 'application/json': { schema: linesOf(body, schemas) } }
-  const content = sent ? { content: sent } : {}
+  const streamed = stream ? { [stream]: { schema: { type: 'string' } } } : {}
+  const content = sent ? { content: { ...sent, ...streamed } } : {}
   const replies: JsonObject = { [String(status)]: { description, headers, ...content } }
   if (operation.method === 'GET' && (operation.conditional || operation.revalidated)) {
     const unchanged = { 'X-Request-Id': header('X-Request-Id'), ETag: header('ETag') }
     replies['304'] = { description: 'It is still the version in If-None-Match', headers: unchanged }
   }
   return replies
+}
+
+/** A header of a reply: its schema, with the words beside it. */
+function valueIn(schema: TSchema): JsonObject {
+  const { description, ...value } = plainSchema(schema)
+  return { ...(description ? { description } : {}), required: true, schema: value }
 }
 
 const keyParameter = (required: boolean, description: string): JsonObject => ({
@@ -187,6 +196,13 @@ const headerParameters: JsonObject = {
     description: 'Send it only if its ETag differs',
     required: false,
     schema: etags
+  },
+  LastEventId: {
+    name: 'Last-Event-ID',
+    in: 'header',
+    description: 'Of a stream: the `id` that came last, after which it goes on',
+    required: false,
+    schema: { type: 'string', maxLength: 16, pattern: '^[0-9]*$' }
   }
 }
 

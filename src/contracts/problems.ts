@@ -39,6 +39,7 @@ export const problems = {
   'stale-quantity': { status: 409, title: 'The quantity on hand is not the expected one', retry: false },
   'quantity-overflow': { status: 409, title: 'The quantity would pass its limit', retry: false },
   'idempotency-in-flight': { status: 409, title: 'A request with this Idempotency-Key is being processed', retry: true },
+  'position-gone': { status: 410, title: 'The event log no longer reaches back so far', retry: false },
   'precondition-failed': { status: 412, title: 'It has changed since the version in If-Match', retry: false },
   'payload-too-large': { status: 413, title: 'The body is too large', retry: false },
   'uri-too-long': { status: 414, title: 'The path is too long', retry: false },

@@ -92,7 +92,7 @@ function properties(schema: JsonObject): string[][] {
 }
 
 function typeOf(schema: JsonObject): string {
-  if (Array.isArray(schema.anyOf)) return schema.anyOf.map(branch => typeOf(branch as JsonObject)).join(' or ')
+  if (Array.isArray(schema.anyOf)) return [...new Set(schema.anyOf.map(branch => typeOf(branch as JsonObject)))].join(' or ')
   if (schema.const !== undefined) return `\`${JSON.stringify(schema.const)}\``
   if (Array.isArray(schema.enum) && schema.enum.length <= 8)
     return schema.enum.map(value => `\`${JSON.stringify(value)}\``).join(' or ')

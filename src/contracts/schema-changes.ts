@@ -78,6 +78,8 @@ function retyped(context: Context, before: JsonObject, after: JsonObject): Schem
 
 function compareEnum(context: Context, before: JsonObject, after: JsonObject): SchemaChange[] {
   if (!before.enum && !after.enum) return []
+  const grows = before['x-extensible'] === true
+  if (!grows && after['x-extensible'] === true) return [change('widened', context, 'may be words now that readers do not know')]
   if (!before.enum) return [change('narrowed', context, `must be one of ${spell(after.enum as Json[])} now`)]
   if (!after.enum) return [change('widened', context, 'can be any value now')]
   const [old, now] = [before.enum as Json[], after.enum as Json[]]
@@ -85,7 +87,7 @@ function compareEnum(context: Context, before: JsonObject, after: JsonObject): S
   const added = now.filter(value => !old.includes(value))
   return [
     ...(gone.length > 0 ? [change('narrowed', context, `cannot be ${spell(gone)} any more`)] : []),
-    ...(added.length > 0 ? [change('widened', context, `can be ${spell(added)} now, which readers do not know`)] : [])
+    ...(added.length > 0 && !grows ? [change('widened', context, `can be ${spell(added)} now, which readers do not know`)] : [])
   ]
 }
 
@@ -114,12 +116,23 @@ const constraints = [
 
 function compareConstraints(context: Context, before: JsonObject, after: JsonObject): SchemaChange[] {
   return constraints.flatMap(keyword => {
-    const [old, now] = [before, after].map(schema => JSON.stringify(schema[keyword] || undefined))
-    if (old === now) return []
+    const [old, now] = [before, after].map(schema => schema[keyword] || undefined)
+    if (isSameButForWords(old, now)) return []
     const narrowed = change('narrowed', context, `has another ${keyword}`)
     const widened = change('widened', context, `has another ${keyword}`)
     if (old === undefined) return [narrowed]
     return now === undefined ? [widened] : [narrowed, widened]
+  })
+}
+
+/** Whether it is the same, but for words that an enumeration has gained which said that it would. */
+function isSameButForWords(before: Json | undefined, after: Json | undefined): boolean {
+  if (before === null || after === null || typeof before !== 'object' || typeof after !== 'object') return before === after
+  const [old, now] = [before, after] as [JsonObject, JsonObject]
+  const names = new Set([...Object.keys(old), ...Object.keys(now)])
+  return Array.from(names).every(name => {
+    if (name !== 'enum' || old['x-extensible'] !== true) return isSameButForWords(old[name], now[name])
+    return (old.enum as Json[]).every(word => (now.enum as Json[] | undefined)?.includes(word))
   })
 }
 
@@ -194,7 +207,7 @@ function resolved(schema: Json | undefined, document: JsonObject): JsonObject {
   return { ...resolved(target, document), ...without(schema, '$ref') }
 }
 
-const words = new Set(['type', 'title', 'description', 'default', 'example', 'examples', 'deprecated', '$comment'])
+const words = new Set(['type', 'title', 'description', 'default', 'example', 'examples', 'deprecated', '$comment', 'x-extensible'])
 const isNever = (branch: JsonObject) => JSON.stringify(branch.not) === '{}'
 const isBare = (branch: JsonObject) => Object.keys(branch).every(keyword => words.has(keyword))
 const mapOf = (json: Json | undefined) => (json ?? {}) as Record<string, Json>

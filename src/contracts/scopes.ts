@@ -12,6 +12,7 @@ export const scopes = {
   'users:read': 'Read users',
   'users:write': 'Change users',
   'search:write': 'Hand documents to the search index',
+  'events:read': 'Read the published events, in pages or live',
   'operations:read': 'See dead letters',
   'operations:write': 'Replay and discard dead letters'
 } as const

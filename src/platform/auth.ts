@@ -11,6 +11,8 @@ export type Actor = {
   subject: string
   clientId: string
   scopes: ReadonlySet<string>
+  /** When the token is none any more: what goes on for long ends by then. */
+  expiresAtMs?: number
 }
 
 export interface Authenticator {
@@ -45,8 +47,9 @@ export function openAuthenticator(options: { issuer: string; audience: string; j
       if (!isSubject(sub)) throw new Problem('unauthenticated')
       const scope = typeof payload.scope === 'string' ? payload.scope.split(' ') : []
       const clientId = typeof payload.client_id === 'string' ? payload.client_id : sub
-      const actor = { subject: sub, clientId, scopes: new Set(scope) }
-      verified.set(token, { actor, expiresAtMs: (payload.exp! + LEEWAY_SECONDS) * 1000 })
+      const expiresAtMs = (payload.exp! + LEEWAY_SECONDS) * 1000
+      const actor = { subject: sub, clientId, scopes: new Set(scope), expiresAtMs }
+      verified.set(token, { actor, expiresAtMs })
       return actor
     } catch (error) {
       throw refusalOf(error)

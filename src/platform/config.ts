@@ -5,10 +5,12 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { Ajv } from 'ajv'
 import { type Static, Type } from 'typebox'
+import { faultsOfTrust } from './event-sources.ts'
 
 const port = (fallback: number, description: string) =>
   Type.Integer({ minimum: 0, maximum: 65_535, default: fallback, description })
 const optional = (description: string) => Type.Optional(Type.String({ minLength: 1, description }))
+const KEY_VALUES = '^[^=,]+=[^,]*(,[^=,]+=[^,]*)*$'
 const count = (fallback: number, description: string, minimum = 1) =>
   Type.Integer({ minimum, maximum: 2_147_483_647, default: fallback, description })
 
@@ -19,6 +21,9 @@ export const settings = Type.Object({
   }),
   HOST: Type.String({ default: '127.0.0.1', description: 'The address to listen on' }),
   PORT: port(8080, 'Where the gateway listens, or a service that runs as a role of its own; 0 takes a free port'),
+  PUBLIC_URL: optional(
+    'Where others reach the gateway, for addresses that we hand out: https://shop.example; without it http://localhost:PORT'
+  ),
   DATA_DIR: Type.String({ default: '.data', minLength: 1, description: 'Where the embedded PostgreSQL keeps its data' }),
   DATABASE_URL: optional('PostgreSQL 18 with the right to create schemas and roles; without it an embedded one is started'),
   BROKER_URL: optional(
@@ -43,6 +48,32 @@ export const settings = Type.Object({
     default: 'auto',
     description: 'auto: pretty on a terminal, one JSON object a line elsewhere'
   }),
+  OTEL_EXPORTER_OTLP_ENDPOINT: Type.Optional(
+    Type.String({
+      pattern: '^https?://[^/]',
+      description: 'Where traces go, such as http://localhost:4318: OTLP over HTTP, /v1/traces below it; without it none are made'
+    })
+  ),
+  OTEL_EXPORTER_OTLP_HEADERS: Type.Optional(
+    Type.String({
+      pattern: KEY_VALUES,
+      description: 'What the collector asks for, as key=value,key=value; usually as OTEL_EXPORTER_OTLP_HEADERS_FILE'
+    })
+  ),
+  OTEL_RESOURCE_ATTRIBUTES: Type.Optional(
+    Type.String({ pattern: KEY_VALUES, description: 'What all spans say of where they are from: deployment.environment.name=live' })
+  ),
+  OTEL_TRACES_SAMPLER_ARG: Type.Number({
+    minimum: 0,
+    maximum: 1,
+    default: 1,
+    description: 'The share of traces begun here that are sent; a trace that a caller began is sent if its caller sends it'
+  }),
+  TRACE_CONSUMERS: Type.Union([Type.Literal('child'), Type.Literal('link')], {
+    default: 'child',
+    description:
+      'child: what consumes an event belongs to the trace that announced it; link: to one of its own, which links to that'
+  }),
   PRODUCT_SERVICE_URL: optional('Where others find the Product Service, with its version prefix: http://product:8080/v1'),
   ORDER_SERVICE_URL: optional('Where others find the Order Service, with its version prefix'),
   USER_SERVICE_URL: optional('Where others find the User Service, with its version prefix'),
@@ -58,6 +89,21 @@ export const settings = Type.Object({
       description: 'Deadline of reservations made by OrderCreated; without it they have none'
     })
   ),
+  EVENT_FOLLOWERS_MAX: count(100, 'Streams of events that a process serves at once; more are answered 429', 0),
+  EVENT_SIGNATURES: optional(
+    'What to do about unsigned events, by topic: require, warn or off; without it product.events=require,order.events=warn,user.events=warn; must be chosen in production'
+  ),
+  EVENT_SOURCES: optional(
+    'Whose keys verify events, as source=URL of its key set: /order-service=https://orders.example/.well-known/jwks.json, or /shop@order.events=… for other names; without it those of PRODUCT_SERVICE_URL and so on'
+  ),
+  SIGNING_KEY_SECRET: Type.Optional(
+    Type.String({
+      minLength: 32,
+      description:
+        'Seals the private keys that sign our events, in the database; needed in production, usually as SIGNING_KEY_SECRET_FILE. While it is exchanged: new,old'
+    })
+  ),
+  SIGNING_KEY_RETENTION_DAYS: count(90, 'How long a key that signs no more can still verify what brokers and dead letters hold'),
   EVENT_LOG_RETENTION_DAYS: count(30, 'How long published events can be read again'),
   IDEMPOTENCY_RETENTION_HOURS: count(48, 'How long an Idempotency-Key is remembered', 24),
   IMPORT_RETENTION_DAYS: count(30, 'How long an import and its errors can be read after its end'),
@@ -67,6 +113,14 @@ export const settings = Type.Object({
     pattern: '^[0-9]+(,[0-9]+)*$',
     description: 'How long a consumer waits before each further try of an event; after the last it is a dead letter'
   }),
+  CONSUMER_TIMEOUT_MS: Type.Integer({
+    minimum: 1,
+    // The server ends a transaction in which nothing happens after 20 seconds.
+    maximum: 19_000,
+    default: 15_000,
+    description: 'How long a consumer may take over an event; after it, what was done is undone and tried again later'
+  }),
+  DEAD_LETTER_RETENTION_DAYS: count(90, 'How long a dead letter that was replayed or discarded can be read; open ones stay'),
   EXPIRY_INTERVAL_MS: count(1000, 'How often reservations past their deadline are swept'),
   PRICE_SCHEDULE_INTERVAL_MS: count(1000, 'How often prices that have begun or ended are told of'),
   CACHE_BYTES_MAX: count(67_108_864, 'Memory for product documents and pages of them, per process', 0),
@@ -118,6 +172,7 @@ export function readConfig(environment: Record<string, string | undefined> = pro
   for (const name of Object.keys(values).filter(name => name.endsWith('_URL'))) {
     if (!URL.canParse(String(values[name]))) faults.push(`${name}: must be a URL`)
   }
+  faults.push(...faultsOfTrust(config))
   if (config.NODE_ENV === 'production') faults.push(...unsafeInProduction(config))
   if (faults.length > 0) throw new ConfigInvalid([...new Set(faults)])
   return config
@@ -136,6 +191,7 @@ function unsafeInProduction(config: Config): string[] {
     ...(config.DATABASE_URL ? [] : ['DATABASE_URL: is needed in production, the embedded PostgreSQL is for development']),
     ...(config.ISSUER_URL ? [] : ['ISSUER_URL: is needed in production, the development issuer is for development']),
     ...(config.ISSUER_URL && !config.JWKS_URL ? ['JWKS_URL: is needed beside ISSUER_URL'] : []),
+    ...(config.SIGNING_KEY_SECRET ? [] : ['SIGNING_KEY_SECRET: is needed in production, it seals the keys that sign events']),
     ...(config.EVENT_FAULTS ? ['EVENT_FAULTS: is for tests and refused in production'] : []),
     ...(config.FAILPOINTS ? ['FAILPOINTS: is for tests and refused in production'] : [])
   ]

@@ -4,10 +4,14 @@ import type { Message } from '#broker/broker.ts'
 import type { EventContract } from '#contracts/define.ts'
 import type { EventOf } from '#contracts/envelope.ts'
 import { Problem } from '#contracts/problems.ts'
+import type { CrashWatch } from './crash-watch.ts'
 import type { Database, Transaction } from './database.ts'
-import { type Decoded, decode } from './decode.ts'
+import { type Decoded, decode, type KnownEvents, knownEvents } from './decode.ts'
 import type { Log } from './log.ts'
+import { contextOf } from './message-telemetry.ts'
+import type { SignatureCheck } from './signature-check.ts'
 import { continueTrace } from './trace.ts'
+import { SignatureRefused } from './verify-signature.ts'
 
 export type Reaction = { event: EventContract; behaviour: (tx: Transaction, event: never) => Promise<unknown> }
 
@@ -25,30 +29,87 @@ export type Consumer = {
   reactions: readonly Reaction[]
   database: Database
   retryDelaysMs: readonly number[]
+  /** Whether handling a message belongs to the trace in which its event was created, or to one of its own. */
+  traces?: 'child' | 'link'
+  /** A behaviour that is not done by then is undone, and tried again like any that fails. */
+  timeoutMs?: number
+  /** Without one, a message that kills the process is delivered again for ever. */
+  crashWatch?: CrashWatch
+  /** Without one, every event is taken for what it says it is. */
+  signatures?: SignatureCheck
   log: Log
 }
 
+/** A message, and where it stood in what the broker delivered: `product.events@17`. */
+export type Received = Message & { position?: string }
+
 export type DecodedEvent = Extract<Decoded, { kind: 'event' }>
 
-export function decodeFor(consumer: Consumer, message: Message): Decoded {
-  return decode(
-    message,
-    consumer.reactions.map(reaction => reaction.event)
-  )
+const knownBy = new WeakMap<readonly Reaction[], KnownEvents>()
+
+/** Decodes a message for a consumer. */
+export function decodeFor({ reactions }: Consumer, message: Message): Decoded {
+  let known = knownBy.get(reactions)
+  if (!known) {
+    known = knownEvents(reactions.map(reaction => reaction.event))
+    knownBy.set(reactions, known)
+  }
+  return decode(message, known)
 }
 
-/** Runs what the event causes; what that announces continues the trace of the message. */
+/** The message under its key: a foreign publisher may leave it to us to find it in the event. */
+export function keyed<Given extends Message>(message: Given, decoded: Decoded): Given {
+  return message.key === '' && decoded.kind !== 'ignored' ? { ...message, key: decoded.key } : message
+}
+
+/** Runs what the event causes; what that announces continues the trace of the message. Throws `TimedOut` when it takes too long. */
 export async function react(tx: Transaction, consumer: Consumer, decoded: DecodedEvent, message: Message): Promise<void> {
   const reaction = consumer.reactions.find(reaction => reaction.event === decoded.contract)
-  const { traceparent, ce_traceparent } = message.headers
-  await reaction?.behaviour({ ...tx, traceparent: continueTrace(traceparent ?? ce_traceparent) }, decoded.event as never)
+  if (!reaction) return
+  const traced = { ...tx, traceparent: continueTrace(contextOf(message)) }
+  await within(consumer.timeoutMs ?? TIMEOUT_MS, reaction.behaviour(traced, decoded.event as never))
+}
+
+/** Below the server's own limit for a transaction in which nothing happens: past that, the connection is gone and nobody knows why. */
+export const TIMEOUT_MS = 15_000
+
+/** The behaviour's transaction has ended without it: whatever it still asks of it is refused. */
+export class TimedOut extends Error {
+  constructor(ms: number) {
+    super(`it was not handled within ${ms} ms`)
+    this.name = 'TimedOut'
+  }
+}
+
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  const { promise: deadline, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => reject(new TimedOut(ms)), ms)
+  try {
+    await Promise.race([work, deadline])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 /** The advisory lock, of a consumer ($1) and a key ($2), that serialises the key's messages: the same as `claim` of the inbox takes. */
 export const keyLock = `hashtextextended($1 || ' ' || $2, 1)`
 
-export function reasonOf(problem: Problem): string {
-  return problem.code === 'commit-refused' ? 'commit-refused' : 'refused'
+/** The message has taken its process with it every time it was handled. */
+export class CrashPoison extends Error {
+  readonly times: number
+  constructor(times: number) {
+    super(`each time it was handled its process died; it was not begun for the ${times}th time`)
+    this.name = 'CrashPoison'
+    this.times = times
+  }
+}
+
+/** Why no further try can help, as a dead letter says it; undefined when one may. */
+export function refusalOf(error: unknown): string | undefined {
+  if (error instanceof CrashPoison) return 'crash-poison'
+  if (error instanceof SignatureRefused) return error.fault
+  if (!(error instanceof Problem) || error.retry) return undefined
+  return error.code === 'commit-refused' ? 'commit-refused' : 'refused'
 }
 
 /** An error as text that PostgreSQL can store, whatever of the message it quotes. */

@@ -10,7 +10,8 @@ import { consume } from './consume.ts'
 import { type Consumer, on } from './consumer.ts'
 import type { Transaction } from './database.ts'
 import { isAway } from './database-errors.ts'
-import { discardDeadLetter, readDeadLetter, readDeadLetters, replayDeadLetter } from './dead-letters.ts'
+import { readDeadLetter, readDeadLetters } from './dead-letters.ts'
+import { discardDeadLetter, replayDeadLetter } from './resolve-dead-letters.ts'
 
 const tested = await openMessaging()
 const { database, admin } = tested

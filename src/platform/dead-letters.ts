@@ -1,40 +1,51 @@
 /** Dead letters: messages that a consumer could not handle, with everything needed to understand, replay or discard them. */
 import { isUtf8 } from 'node:buffer'
-import type { Message } from '#broker/broker.ts'
 import { Problem } from '#contracts/problems.ts'
 import type { DeadLetter } from '#contracts/resources/dead-letter.ts'
-import { type Consumer, decodeFor, describe, keyLock, react } from './consumer.ts'
+import type { Consumer, Received } from './consumer.ts'
 import type { Database, Queryable, Transaction } from './database.ts'
-import { isAway } from './database-errors.ts'
 import type { Decoded } from './decode.ts'
 import { newId } from './id.ts'
 
 type Known = Exclude<Decoded, { kind: 'ignored' }>
 
 /** Claims the message and makes it a dead letter, in one transaction. False when it was claimed before. */
-export function setAside(consumer: Consumer, message: Message, decoded: Known, reason: string, error: string): Promise<boolean> {
+export function setAside(
+  consumer: Consumer,
+  message: Received,
+  decoded: Known,
+  reason: string,
+  error: string,
+  attempts = 1
+): Promise<boolean> {
   return consumer.database.transact(async tx => {
-    const claimed = await tx.query(
-      'insert into inbox (consumer, source, event_id) values ($1, $2, $3) on conflict do nothing returning consumer',
-      [consumer.name, decoded.source, decoded.eventId]
-    )
-    if (claimed.length === 0) return false
-    await insertDeadLetter(tx, consumer, message, decoded, { reason, attempts: 1, firstError: error, lastError: error })
+    if (!(await claimInInbox(tx, consumer, decoded.source, decoded.eventId))) return false
+    await insertDeadLetter(tx, consumer, message, decoded, { reason, attempts, firstError: error, lastError: error })
     return true
   })
+}
+
+/** False when the inbox has the event already. The caller holds its key, or need not. */
+export async function claimInInbox(tx: Transaction, consumer: Consumer, source: string, eventId: string): Promise<boolean> {
+  const claimed = await tx.query(
+    'insert into inbox (consumer, source, event_id) values ($1, $2, $3) on conflict do nothing returning consumer',
+    [consumer.name, source, eventId]
+  )
+  return claimed.length > 0
 }
 
 export async function insertDeadLetter(
   tx: Transaction,
   consumer: Consumer,
-  message: Message,
+  message: Received,
   decoded: Decoded,
   { reason, attempts, firstError, lastError }: { reason: string; attempts: number; firstError: string; lastError: string }
 ): Promise<void> {
   const eventId = decoded.kind === 'ignored' ? null : decoded.eventId
   await tx.query(
-    `insert into dead_letters (dead_letter_id, consumer, topic, key, event_id, event_type, reason, attempts, first_error, last_error, headers, body)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+    `insert into dead_letters (dead_letter_id, consumer, topic, key, event_id, event_type, reason, attempts, first_error, last_error, headers, body,
+       message_id, routing_key, position)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
     [
       newId(),
       consumer.name,
@@ -47,25 +58,34 @@ export async function insertDeadLetter(
       firstError,
       lastError,
       JSON.stringify(message.headers),
-      Buffer.from(message.body)
+      Buffer.from(message.body),
+      message.messageId,
+      message.routingKey,
+      message.position ?? null
     ]
   )
 }
 
-type DeadLetterRow = {
+export type DeadLetterRow = {
   dead_letter_id: string
   consumer: string
   topic: string
   key: string
+  message_id: string
+  routing_key: string
+  position: string | null
   event_id: string | null
   event_type: string | null
   reason: string
   status: DeadLetter['status']
   attempts: number
+  begun: number
   first_error: string
   last_error: string
   headers: Record<string, string>
+  /** The beginning of it, or all. */
   body: Buffer
+  body_bytes: number
   note: string | null
   resolved_by: string | null
   received_at: string
@@ -73,12 +93,15 @@ type DeadLetterRow = {
 }
 
 export function toDeadLetter(row: DeadLetterRow): DeadLetter {
-  const bodyEncoding = isUtf8(row.body) ? 'utf-8' : 'base64'
+  const body = row.body.length < row.body_bytes ? wholeCharacters(row.body) : row.body
+  const bodyEncoding = isUtf8(body) ? 'utf-8' : 'base64'
   return {
     deadLetterId: row.dead_letter_id,
     consumer: row.consumer,
     topic: row.topic,
     key: row.key,
+    messageId: row.message_id,
+    position: row.position,
     eventId: row.event_id,
     eventType: row.event_type,
     reason: row.reason,
@@ -87,13 +110,20 @@ export function toDeadLetter(row: DeadLetterRow): DeadLetter {
     firstError: row.first_error,
     lastError: row.last_error,
     headers: row.headers,
-    body: row.body.toString(bodyEncoding),
+    body: body.toString(bodyEncoding),
     bodyEncoding,
+    bodyBytes: row.body_bytes,
     note: row.note,
     resolvedBy: row.resolved_by,
     receivedAt: row.received_at,
     updatedAt: row.updated_at
   }
+}
+
+/** Without the part of a character at the end, which would make binary of a text. */
+function wholeCharacters(body: Buffer): Buffer {
+  for (const cut of [0, 1, 2, 3]) if (isUtf8(body.subarray(0, body.length - cut))) return body.subarray(0, body.length - cut)
+  return body
 }
 
 export type DeadLetterFilter = {
@@ -102,101 +132,74 @@ export type DeadLetterFilter = {
   reason?: string
   key?: string
   status?: DeadLetter['status']
+  /** Inclusive. */
+  receivedFrom?: string
+  /** Exclusive. */
+  receivedTo?: string
 }
 
-/** Dead letters after an id, oldest first. */
+const conditions: Readonly<Record<string, string>> = {
+  consumer: 'consumer =',
+  eventType: 'event_type =',
+  reason: 'reason =',
+  key: 'key =',
+  status: 'status =',
+  receivedFrom: 'received_at >=',
+  receivedTo: 'received_at <',
+  after: 'dead_letter_id >'
+}
+
+/** What is asked for as SQL, of the conditions that were given only, so that each finds its index. */
+export function matching(filter: DeadLetterFilter & { after?: string | null }): { where: string; values: unknown[] } {
+  const given = Object.entries(filter).filter(([name, value]) => Object.hasOwn(conditions, name) && value != null)
+  const parts = given.map(([name], index) => `${conditions[name]} $${index + 1}`)
+  return { where: ['true', ...parts].join(' and '), values: given.map(([, value]) => value) }
+}
+
+/** A page of a hundred dead letters of ten megabytes each would be too much for whoever reads it. */
+const BODY_BYTES_LISTED = 16_384
+
+const columns = (
+  body: string
+) => `dead_letter_id, consumer, topic, key, message_id, routing_key, position, event_id, event_type, reason,
+  status, attempts, begun, first_error, last_error, headers, ${body} as body, octet_length(body) as body_bytes, note, resolved_by, received_at, updated_at`
+
+/** Every column of a dead letter, its body whole. */
+export const WHOLE = columns('body')
+
+/** Dead letters after an id, oldest first; of a body only the first 16 KiB. */
 export async function readDeadLetters(
-  database: Queryable,
+  database: Pick<Database, 'queryAfresh'>,
   filter: DeadLetterFilter,
   after: string | null,
   limit: number
 ): Promise<DeadLetter[]> {
-  const rows = await database.query<DeadLetterRow>(
-    `select * from dead_letters
-     where ($1::text is null or consumer = $1) and ($2::text is null or event_type = $2) and ($3::text is null or reason = $3)
-       and ($4::text is null or key = $4) and ($5::text is null or status = $5) and ($6::uuid is null or dead_letter_id > $6)
-     order by dead_letter_id limit $7`,
-    [
-      filter.consumer ?? null,
-      filter.eventType ?? null,
-      filter.reason ?? null,
-      filter.key ?? null,
-      filter.status ?? null,
-      after,
-      limit
-    ]
+  const { where, values } = matching({ ...filter, after })
+  const rows = await database.queryAfresh<DeadLetterRow>(
+    `select ${columns(`substring(body for ${BODY_BYTES_LISTED})`)} from dead_letters
+     where ${where} order by dead_letter_id limit $${values.length + 1}`,
+    [...values, limit]
   )
   return rows.map(toDeadLetter)
 }
 
-/** One dead letter. Throws `not-found`. */
+/** One dead letter, whole. Throws `not-found`. */
 export async function readDeadLetter(database: Queryable, deadLetterId: string): Promise<DeadLetter> {
-  const [row] = await database.query<DeadLetterRow>('select * from dead_letters where dead_letter_id = $1', [deadLetterId])
+  const [row] = await database.query<DeadLetterRow>(`select ${WHOLE} from dead_letters where dead_letter_id = $1`, [deadLetterId])
   if (!row) throw new Problem('not-found', 'There is no such dead letter')
   return toDeadLetter(row)
 }
 
-/**
- * Handles a dead letter once more: past the inbox, but with the behaviour's own version guards and states. When it fails again it
- * stays open with the new error. Throws `not-found`, or `illegal-transition` when it is not open.
- */
-export async function replayDeadLetter(
-  database: Database,
-  consumers: readonly Consumer[],
-  deadLetterId: string,
-  actor: string
-): Promise<DeadLetter> {
-  let handling = false
-  try {
-    return await database.transact(async tx => {
-      handling = false
-      const row = await lockOpen(tx, deadLetterId)
-      const consumer = consumers.find(consumer => consumer.name === row.consumer)
-      if (!consumer) throw new Problem('illegal-transition', `The consumer ${row.consumer} is not part of this service any more`)
-      await tx.query(`select pg_advisory_xact_lock(${keyLock})`, [consumer.name, row.key])
-      const { topic, key, headers, body } = row
-      const message: Message = { topic, key, messageId: row.event_id ?? '', routingKey: '', headers, body }
-      handling = true
-      const decoded = decodeFor(consumer, message)
-      if (decoded.kind === 'invalid') throw new Problem('invalid-request', decoded.error)
-      if (decoded.kind === 'ignored') throw new Problem('not-found', 'Nothing reacts to this event any more')
-      await react(tx, consumer, decoded, message)
-      return resolve(tx, deadLetterId, 'replayed', actor, null)
-    })
-  } catch (error) {
-    if (!handling || isAway(error)) throw error
-    await database.query(
-      `update dead_letters set attempts = attempts + 1, last_error = $2, updated_at = now()
-       where dead_letter_id = $1 and status = 'open'`,
-      [deadLetterId, describe(error)]
-    )
-    return readDeadLetter(database, deadLetterId)
-  }
-}
+const PRUNED_AT_ONCE = 500
 
-/** Gives up a dead letter. Throws `not-found`, or `illegal-transition` when it is not open. */
-export async function discardDeadLetter(
-  tx: Transaction,
-  deadLetterId: string,
-  actor: string,
-  note: string | null
-): Promise<DeadLetter> {
-  await lockOpen(tx, deadLetterId)
-  return resolve(tx, deadLetterId, 'discarded', actor, note)
-}
-
-async function lockOpen(tx: Transaction, deadLetterId: string): Promise<DeadLetterRow> {
-  const [row] = await tx.query<DeadLetterRow>('select * from dead_letters where dead_letter_id = $1 for update', [deadLetterId])
-  if (!row) throw new Problem('not-found', 'There is no such dead letter')
-  if (row.status !== 'open') throw new Problem('illegal-transition', `The dead letter is ${row.status} already`)
-  return row
-}
-
-async function resolve(tx: Transaction, deadLetterId: string, status: DeadLetter['status'], actor: string, note: string | null) {
-  const [row] = await tx.query<DeadLetterRow>(
-    `update dead_letters set status = $2, resolved_by = $3, note = $4, attempts = attempts + ($2 = 'replayed')::integer, updated_at = now()
-     where dead_letter_id = $1 returning *`,
-    [deadLetterId, status, actor, note]
+/** Deletes some of those that were replayed or discarded so many days ago. */
+export async function pruneDeadLetters(database: Queryable, days: number): Promise<{ done: number; more: boolean }> {
+  const rows = await database.query(
+    `delete from dead_letters where dead_letter_id in (
+       select dead_letter_id from dead_letters where status <> 'open' and updated_at < now() - make_interval(days => $1)
+       order by updated_at limit ${PRUNED_AT_ONCE}
+     ) returning 1`,
+    [days]
   )
-  return toDeadLetter(row!)
+  return { done: rows.length, more: rows.length === PRUNED_AT_ONCE }
 }

@@ -7,6 +7,7 @@ import type { Consumer } from './consumer.ts'
 import type { Cursors } from './cursor.ts'
 import type { Database, Queryable, Transaction } from './database.ts'
 import type { Expected } from './etag.ts'
+import type { FeedQuestion } from './event-feed.ts'
 
 /** A request that has passed the edge: authenticated, authorized, valid. */
 export type Input<Op extends Operation> = {
@@ -58,6 +59,7 @@ export type Handler<Op extends Operation = Operation> =
   | { kind: 'listing'; run(reading: Reading, asked: Asked<Op>): Promise<string> }
   | { kind: 'upload'; run(reading: Reading, input: Input<Op>, upload: Upload): Promise<Uploaded<Output<Op>>> }
   | { kind: 'download'; run(reading: Reading, input: Input<Op>): Promise<Download> }
+  | { kind: 'feed'; run(input: Input<Op>): FeedQuestion & { limit: number } }
 
 /** One handler per operation of the API: a missing one is a compile error. */
 export type Handlers<A extends Api> = { [Name in keyof A['operations']]: Handler<A['operations'][Name]> }
@@ -101,4 +103,9 @@ export function upload<In, Out>(run: (reading: Reading, input: In, upload: Uploa
 /** Sends text of the media type that the operation's reply names, as it is made. */
 export function download<In>(run: (reading: Reading, input: In) => Promise<Download>) {
   return { kind: 'download' as const, run }
+}
+
+/** Gives what of the event log `run` says is asked for: as a page, or as a stream to whoever accepts one. See http-feeds.ts. */
+export function feed<In>(run: (input: In) => FeedQuestion & { limit: number }) {
+  return { kind: 'feed' as const, run }
 }

@@ -7,6 +7,7 @@ import type { Transaction } from './database.ts'
 import { isAway } from './database-errors.ts'
 import type { CachedDocument, Documents } from './documents.ts'
 import { etagOf, noneMatch, readIfMatch } from './etag.ts'
+import type { EventTail } from './event-tail.ts'
 import { failpoint } from './failpoint.ts'
 import type { Handler, Input, Reading } from './handlers.ts'
 import { problemHeaders, toProblemJson } from './http-problems.ts'
@@ -27,6 +28,9 @@ export type Edge = Reading & {
   /** Opens the cache of stored documents for a handler of that kind. */
   documents(handler: Extract<Handler, { kind: 'document' }>): Documents
   listings: Listings
+  tail: EventTail
+  /** Aborts when the server is to stop: what has no end by itself ends then. */
+  closing: AbortSignal
   uploadBytesMax: number
   baseUrl: string
   log: Log

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Dispatcher, Pool } from 'undici'
+import { currentSpan, errorTypeOf, startSpan } from './trace.ts'
 
 export type HttpReply<Body = unknown> = { status: number; headers: Record<string, string | string[] | undefined>; body: Body }
 
@@ -50,15 +51,14 @@ export function openHttpClient(options: {
     method: string,
     path: string,
     body: string | undefined,
-    headers: Record<string, string>
+    headers: Record<string, string>,
+    resent: number
   ): Promise<HttpReply<Body>> {
-    const reply = await pool.request({
-      method: method as 'GET',
-      path,
-      headers: { ...(await authorization()), ...headers, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
-      ...(body === undefined ? {} : { body })
+    const own = { ...(await authorization()), ...headers, ...(body === undefined ? {} : { 'content-type': 'application/json' }) }
+    return followed({ method, path, url: options.url, resent }, async context => {
+      const sent = body === undefined ? {} : { body }
+      return wholeReply<Body>(await pool.request({ method: method as 'GET', path, headers: { ...context, ...own }, ...sent }))
     })
-    return wholeReply<Body>(reply)
   }
 
   return {
@@ -67,7 +67,7 @@ export function openHttpClient(options: {
       const key = method === 'GET' ? {} : { 'idempotency-key': idempotencyKey ?? randomUUID() }
       for (let attempt = 1; ; attempt++) {
         try {
-          const reply = await once<never>(method, path, text, { ...key, ...headers })
+          const reply = await once<never>(method, path, text, { ...key, ...headers }, attempt - 1)
           if (!isTransient(reply) || attempt === tries) return reply
         } catch (error) {
           if (attempt === tries) throw error
@@ -79,13 +79,51 @@ export function openHttpClient(options: {
       const length = bytes === undefined ? {} : { 'content-length': String(bytes) }
       const headers = { ...(await authorization()), 'content-type': mediaType, 'idempotency-key': idempotencyKey, ...length }
       const body = Readable.from(chunks, { objectMode: false })
-      return wholeReply<Body>(await pool.request({ method: 'POST', path, headers, body }))
+      return followed({ method: 'POST', path, url: options.url, resent: 0 }, async context =>
+        wholeReply<Body>(await pool.request({ method: 'POST', path, headers: { ...context, ...headers }, body }))
+      )
     },
     async download(path) {
       const reply = await pool.request({ method: 'GET', path, headers: await authorization() })
       return { status: reply.statusCode, headers: reply.headers, body: reply.body }
     },
     [Symbol.asyncDispose]: () => pool.close()
+  }
+}
+
+type Sending = { method: string; path: string; url: string; resent: number }
+
+/** Sends a request as a "client" span of what it is sent for, where that is one: the context to send along, the path without its query. */
+async function followed<Body>(
+  { method, path, url, resent }: Sending,
+  send: (context: Record<string, string>) => Promise<HttpReply<Body>>
+): Promise<HttpReply<Body>> {
+  const cause = currentSpan()
+  if (!cause || !startSpan) return send({})
+  const { protocol, hostname, port } = new URL(url)
+  const [pathname] = path.split('?')
+  const span = startSpan(method, {
+    service: cause.service,
+    kind: 'client',
+    parent: cause.traceparent,
+    attributes: {
+      'http.request.method': method,
+      'server.address': hostname,
+      'server.port': Number(port) || (protocol === 'https:' ? 443 : 80),
+      'url.full': `${protocol}//${hostname}${port && `:${port}`}${pathname}`,
+      'http.request.resend_count': resent || undefined
+    }
+  })
+  try {
+    const reply = await send({ traceparent: span.traceparent })
+    span.set({ 'http.response.status_code': reply.status })
+    if (reply.status >= 400) span.fail(String(reply.status))
+    return reply
+  } catch (error) {
+    span.fail(errorTypeOf(error))
+    throw error
+  } finally {
+    span.end()
   }
 }
 

@@ -4,8 +4,8 @@ import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import { asyncApi } from '#contracts/asyncapi.ts'
 import { events } from '#contracts/catalogue.ts'
-import type { Api } from '#contracts/define.ts'
-import { eventSchema } from '#contracts/event-schema.ts'
+import type { Api, EventContract } from '#contracts/define.ts'
+import { eventSchema, eventSchemaPath } from '#contracts/event-schema.ts'
 import { openApi } from '#contracts/openapi.ts'
 import { Problem, type ProblemCode, problems } from '#contracts/problems.ts'
 
@@ -15,12 +15,20 @@ export function addContracts(app: FastifyInstance, api: Api, baseUrl: string): v
   const asyncDocument = once(() => JSON.stringify(asyncApi()))
   app.get('/asyncapi.json', async (_request, reply) => reply.type('application/json').send(asyncDocument()))
   app.get('/problems/:code', async request => problemType((request.params as { code: string }).code, baseUrl))
-  app.get('/schemas/events/:type/:version', async request => {
+  const schemas = new Map(events.map(event => [eventSchemaPath(event), once(() => schemaText(event, baseUrl))]))
+  app.get('/schemas/events/:type/:version', async (request, reply) => {
     const { type, version } = request.params as { type: string; version: string }
-    const event = events.find(event => event.type === type && String(event.version) === version)
-    if (!event) throw new Problem('not-found', 'There is no such event')
-    return eventSchema(event)
+    const text = schemas.get(eventSchemaPath({ type, version }))
+    if (!text) throw new Problem('not-found', 'There is no such event, or not in this version')
+    // A version only gains what nobody has to know.
+    return reply.type('application/schema+json').header('cache-control', 'public, max-age=3600').send(text())
   })
+}
+
+/** The schema under the absolute address that `dataschema` of its events names. */
+function schemaText(event: EventContract, baseUrl: string): string {
+  const schema = eventSchema(event)
+  return JSON.stringify({ ...schema, $id: baseUrl + schema.$id })
 }
 
 /**

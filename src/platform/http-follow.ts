@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Problem } from '#contracts/problems.ts'
 import type { Log } from './log.ts'
 import { httpRequests } from './telemetry.ts'
-import { continueTrace } from './trace.ts'
+import { continueTrace, type Span, startSpan, within } from './trace.ts'
 
 export type Following = {
   service: string
@@ -21,11 +21,16 @@ export function followRequests(app: FastifyInstance, { service, log, inFlightMax
   addTraceparent(app)
   app.addHook('onRequest', (request, reply, done) => {
     // Not with onResponse, which does not come when the client has gone.
-    reply.raw.on('close', () => inFlight--)
+    const span = startSpan && startAnswering(startSpan, service, request)
+    reply.raw.on('close', () => {
+      inFlight--
+      if (span) endAnswering(span, request, reply)
+    })
     reply.header('x-content-type-options', 'nosniff')
     reply.header('x-request-id', requestIdOf(request))
     if (++inFlight > inFlightMax && sheds(request)) return done(new Problem('unavailable', 'Too many requests are in flight'))
-    done()
+    if (span) within(span, done)
+    else done()
   })
   app.addHook('onResponse', (request, reply, done) => {
     observe(service, request, reply, log, forwards)
@@ -44,11 +49,48 @@ function addTraceparent(app: FastifyInstance): void {
   app.decorateRequest('ownTraceparent', undefined)
 }
 
+/** A "server" span of an operation: its path as the contract has it, and never its query, its headers or who asked. */
+function startAnswering(start: NonNullable<typeof startSpan>, service: string, request: FastifyRequest): Span | undefined {
+  const { url: route, config } = request.routeOptions
+  if (config.operationId === undefined) return undefined
+  const span = start(`${request.method} ${route}`, {
+    service,
+    kind: 'server',
+    parent: request.headers.traceparent,
+    attributes: {
+      'http.request.method': request.method,
+      'http.route': route,
+      'url.path': request.url.split('?')[0]!,
+      'url.scheme': request.protocol,
+      'network.protocol.version': request.raw.httpVersion
+    }
+  })
+  request.ownTraceparent = span.traceparent
+  return span
+}
+
+function endAnswering(span: Span, request: FastifyRequest, reply: FastifyReply): void {
+  const status = reply.statusCode
+  span.set({
+    'http.response.status_code': status,
+    operation: request.routeOptions.config.operationId,
+    'request.id': String(reply.getHeader('x-request-id'))
+  })
+  if (!reply.raw.writableFinished) span.fail('aborted')
+  else if (status >= 500) span.fail(String(status))
+  span.end()
+}
+
 const requestIdPattern = /^[A-Za-z0-9._-]{1,128}$/
 
 export function requestIdOf(request: FastifyRequest): string {
   const given = request.headers['x-request-id']
   return typeof given === 'string' && requestIdPattern.test(given) ? given : request.id
+}
+
+/** How long a stream of events lasts says how long somebody wanted to follow them. */
+export function isEndless(reply: FastifyReply): boolean {
+  return String(reply.getHeader('content-type') ?? '').startsWith('text/event-stream')
 }
 
 const durations = new Map<string, ReturnType<typeof httpRequests.labels>>()
@@ -83,7 +125,7 @@ function levelOf(
 function observe(service: string, request: FastifyRequest, reply: FastifyReply, log: Log, forwarded: boolean): void {
   const operation = request.routeOptions.config.operationId ?? 'none'
   const status = reply.statusCode
-  durationOf(service, operation, status).observe(reply.elapsedTime / 1000)
+  if (!isEndless(reply)) durationOf(service, operation, status).observe(reply.elapsedTime / 1000)
   const level = levelOf(status, request, reply, forwarded)
   if (!log.isLevelEnabled(level)) return
   log[level](

@@ -8,7 +8,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Problem } from '#contracts/problems.ts'
 import type { Refuse } from './http.ts'
 import { keepBodyComing, letBodyGo } from './http-bodies.ts'
-import { requestIdOf } from './http-follow.ts'
+import { isEndless, requestIdOf } from './http-follow.ts'
 import type { Log } from './log.ts'
 
 /** A service behind the gateway, and where its paths are. */
@@ -27,10 +27,18 @@ const CONNECT_TIMEOUT_MS = 2_000
 /** Every service bounds these, and so does the gateway: they are taken in before a service is troubled. Anything else streams. */
 const JSON_TYPES = ['application/json', 'application/merge-patch+json']
 
+export type Forwarding = {
+  timeoutMs: number
+  refuse: Refuse
+  log: Log
+  /** Aborts when the gateway is to stop. */
+  closing: AbortSignal
+}
+
 export function addUpstream(
   app: FastifyInstance,
   { service, url, resources, beside }: Upstream,
-  { timeoutMs, refuse, log }: { timeoutMs: number; refuse: Refuse; log: Log }
+  { timeoutMs, refuse, log, closing }: Forwarding
 ): void {
   const away = (reply: FastifyReply, { error }: { error: Error }) => {
     if (reply.request.raw.destroyed && !reply.request.raw.complete) return reply.raw.destroy()
@@ -62,7 +70,7 @@ export function addUpstream(
         rewriteRequestHeaders,
         rewriteHeaders,
         onError: away as never,
-        onResponse: passOn as never,
+        onResponse: ((request, reply, answer) => passOn(request, reply, answer, closing)) as PassOn as never,
         // Whoever asked decides whether to ask again.
         retryDelay: () => null
       }
@@ -91,11 +99,31 @@ function without<Headers extends object>(names: readonly string[], headers: Head
   return Object.fromEntries(Object.entries(headers).filter(([name]) => !names.includes(name))) as Headers
 }
 
+type PassOn = (request: FastifyRequest, reply: FastifyReply, answer: { stream: Readable }) => void
+
 /** The proxy library would end the connection of a client whose body is still coming, which then might not get to read the reply. */
-function passOn({ raw }: FastifyRequest, reply: FastifyReply, { stream }: { stream: Readable }): void {
+function passOn({ raw }: FastifyRequest, reply: FastifyReply, { stream }: { stream: Readable }, closing: AbortSignal): void {
   if (!raw.complete) reply.removeHeader('connection')
   letBodyGo(raw, reply.raw)
-  reply.send(stream)
+  reply.send(isEndless(reply) ? endedBy(closing, stream) : stream)
+}
+
+/** The stream, which ends when the signal aborts: it has no end that a gateway that stops could wait for. */
+function endedBy(closing: AbortSignal, stream: Readable): Readable {
+  const passed = new PassThrough()
+  const end = () => {
+    stream.unpipe(passed).destroy()
+    passed.end()
+  }
+  closing.addEventListener('abort', end, { once: true })
+  passed.on('close', () => {
+    closing.removeEventListener('abort', end)
+    stream.destroy()
+  })
+  // What breaks off is not to look like an end.
+  stream.on('error', error => closing.aborted || passed.destroy(error)).pipe(passed)
+  if (closing.aborted) end()
+  return passed
 }
 
 /** Takes the bodies of requests as they are forwarded. */

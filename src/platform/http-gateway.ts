@@ -43,7 +43,9 @@ export async function serveGateway(options: GatewayOptions): Promise<HttpServer>
   followRequests(app, { service: 'gateway', log, inFlightMax: options.inFlightMax, sheds: () => true, forwards: true })
 
   const timeoutMs = options.timeoutMs ?? TIMEOUT_MS
-  for (const upstream of upstreams) addUpstream(app, upstream, { timeoutMs, refuse, log })
+  const closing = new AbortController()
+  app.addHook('preClose', async () => closing.abort())
+  for (const upstream of upstreams) addUpstream(app, upstream, { timeoutMs, refuse, log, closing: closing.signal })
   addDocument(app, options.document)
   addHealth(app, () => readyWith(upstreams))
   return listen(app, options)

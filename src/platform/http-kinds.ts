@@ -2,6 +2,7 @@
 import type { Operation } from '#contracts/define.ts'
 import { type Answer, answerWhole, type Edge } from './http-answers.ts'
 import { answerDownload } from './http-downloads.ts'
+import { answerFeed } from './http-feeds.ts'
 import { answerListing } from './http-listings.ts'
 import { answerUpload } from './http-uploads.ts'
 
@@ -13,6 +14,8 @@ export function answerOf(edge: Edge, operationId: string, operation: Operation):
       return answerUpload(edge, operation, handler)
     case 'download':
       return answerDownload(edge, operation, handler)
+    case 'feed':
+      return answerFeed(edge, handler)
     case 'listing':
       return answerListing(edge, handler)
     default:

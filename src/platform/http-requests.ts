@@ -54,13 +54,14 @@ export function refuseAnyQuery(query: unknown): void {
 }
 
 /** What we answer is JSON unless the operation says otherwise; an Accept header that is not understood is taken as any. */
-export function refuseUnacceptable(accept: string | undefined, mediaType = 'application/json'): void {
-  if (accept === undefined || ((accept.includes('*/*') || accept.includes(mediaType)) && !accept.includes('q=0'))) return
+export function refuseUnacceptable(accept: string | undefined, mediaTypes: readonly string[]): void {
+  const named = (accept?.includes('*/*') || mediaTypes.some(type => accept?.includes(type))) && !accept?.includes('q=0')
+  if (accept === undefined || named) return
   const ranges = accept.split(',').map(range => /^\s*([\w.+*-]+\/[\w.+*-]+)\s*(;.*)?$/.exec(range))
-  const answered = ['*/*', `${mediaType.split('/')[0]}/*`, mediaType, PROBLEM_TYPE]
+  const answered = ['*/*', ...mediaTypes.flatMap(type => [`${type.split('/')[0]}/*`, type]), PROBLEM_TYPE]
   const takesIt = (range: RegExpExecArray) =>
     answered.includes(range[1]!.toLowerCase()) && !/;\s*q=0(\.0*)?\s*(;|$)/i.test(range[2] ?? '')
   if (ranges.every(range => range !== null) && !ranges.some(takesIt)) {
-    throw new Problem('not-acceptable', `This answers ${mediaType} or ${PROBLEM_TYPE}`)
+    throw new Problem('not-acceptable', `This answers ${[...mediaTypes, PROBLEM_TYPE].join(' or ')}`)
   }
 }

@@ -32,7 +32,7 @@ declare module 'fastify' {
 
 export type HttpOptions = Listening & {
   api: Api
-  edge: Edge
+  edge: Omit<Edge, 'closing'>
   authenticator: Authenticator
   log: Log
   /** Where problem types can be read: `http://localhost:8080`. */
@@ -64,8 +64,11 @@ export async function serve(options: HttpOptions): Promise<HttpServer> {
   const sheds = (request: FastifyRequest) => request.routeOptions.config.operationId !== undefined
   followRequests(app, { service: api.service, log, inFlightMax: options.inFlightMax, sheds, forwards: false })
 
+  const closing = new AbortController()
+  app.addHook('preClose', async () => closing.abort())
+  const edge = { ...options.edge, closing: closing.signal }
   for (const [operationId, operation] of Object.entries(api.operations)) {
-    const answer = answerOf(options.edge, operationId, operation)
+    const answer = answerOf(edge, operationId, operation)
     const { consumes } = operation
     if (!consumes) addRoute(app, operationId, operation, answer, authenticator)
     else
@@ -91,6 +94,8 @@ function addRoute(
   const bodyIsOptional = operation.body && 'properties' in operation.body && !(operation.body as { required?: unknown }).required
 
   const takesAnything = operation.consumes !== undefined
+  const { mediaType = 'application/json', stream } = operation.reply
+  const answers = stream ? [mediaType, stream] : [mediaType]
   app.route({
     method: operation.method,
     url: operation.path.replaceAll(/\{(\w+)\}/g, ':$1'),
@@ -109,7 +114,7 @@ function addRoute(
     },
     // Not async: what is at hand is sent in this turn of the event loop.
     handler(request, reply) {
-      refuseUnacceptable(request.headers.accept, operation.reply.mediaType)
+      refuseUnacceptable(request.headers.accept, answers)
       checkPath?.(request.params)
       checkQuery(request.query)
       const body = bodyIsOptional && request.body === undefined ? {} : request.body

@@ -9,6 +9,7 @@ import { bigints, integers, texts, uuids } from './arrays.ts'
 import type { Transaction } from './database.ts'
 import { checkPublished } from './events.ts'
 import { newId } from './id.ts'
+import { creationContexts } from './message-telemetry.ts'
 
 export const EVENT_BYTES_MAX = 262_144
 
@@ -48,15 +49,16 @@ const insert = `insert into outbox (event_id, topic, key, type, version, subject
     with ordinality as e (event_id, topic, key, type, version, subject, sequence, body, traceparent, place)
   order by e.place`
 
-/** Writes many events, in their order, in one statement. */
+/** Writes many events, in their order, in one statement; each in every version in which it is published. */
 export function announceAll(tx: Transaction, announcements: readonly Announcement[]): void {
   if (announcements.length === 0) return
   const timestamp = new Date().toISOString()
   const { source, announced } = tx.origin
   const checked = new Set<EventContract>()
-  const rows = announcements.map(each => {
-    const { event, data, sequence, json } = each
-    const envelope: Envelope = { eventId: newId(), eventType: event.type, eventVersion: event.version, source, sequence, timestamp }
+  const copies = announcements.flatMap(inEveryVersion)
+  const rows = copies.map(({ event, data, sequence, json, eventId, sameAs }) => {
+    const envelope: Envelope = { eventId, eventType: event.type, eventVersion: event.version, source, sequence, timestamp }
+    if (sameAs !== undefined) envelope.sameAs = sameAs
     // Of many events that were put together from one contract's own text, the first stands for the others.
     const body = json === undefined || !checked.has(event) ? { ...envelope, ...data, timestamp } : undefined
     if (body) checkPublished(event, body)
@@ -65,18 +67,35 @@ export function announceAll(tx: Transaction, announcements: readonly Announcemen
     // No character has more than three bytes in UTF-8 for each unit of its length.
     if (text.length * 3 > EVENT_BYTES_MAX && Buffer.byteLength(text) > EVENT_BYTES_MAX)
       throw new Error(`${event.type} is over ${EVENT_BYTES_MAX} bytes`)
-    return { id: envelope.eventId, subject: subjectOf(event, data), text }
+    return { id: eventId, subject: subjectOf(event, data), text }
   })
+  const contexts = creationContexts(
+    tx,
+    copies.map(({ event, eventId, traceparent }) => ({ ...event, eventId, traceparent }))
+  )
   tx.send(insert, [
     uuids(rows.map(row => row.id)),
-    texts(announcements.map(each => each.event.topic)),
-    texts(announcements.map(each => String(each.data[each.event.key]))),
-    texts(announcements.map(each => each.event.type)),
-    integers(announcements.map(each => each.event.version)),
+    texts(copies.map(each => each.event.topic)),
+    texts(copies.map(each => String(each.data[each.event.key]))),
+    texts(copies.map(each => each.event.type)),
+    integers(copies.map(each => each.event.version)),
     texts(rows.map(row => row.subject)),
-    bigints(announcements.map(each => each.sequence)),
+    bigints(copies.map(each => each.sequence)),
     texts(rows.map(row => row.text)),
-    texts(announcements.map(each => each.traceparent ?? tx.traceparent ?? null))
+    texts(contexts)
   ])
   tx.afterCommit(announced)
+}
+
+/**
+ * The newest version comes first: who reads several takes effect of the first and knows the others by `sameAs`. That is the id of the
+ * oldest, whose readers know nothing of newer ones.
+ */
+function inEveryVersion(announced: Announcement): (Announcement & { eventId: string; sameAs?: string })[] {
+  const newest = { ...announced, eventId: newId() }
+  const { previous } = announced.event
+  if (!previous?.downcast) return [newest]
+  const { json: _, ...older } = announced
+  const copies = inEveryVersion({ ...older, event: previous.event, data: previous.downcast(announced.data) })
+  return [{ ...newest, sameAs: copies.at(-1)!.eventId }, ...copies]
 }

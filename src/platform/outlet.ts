@@ -9,6 +9,8 @@ import { type LoggedEvent, readEventLog } from './event-log.ts'
 import { exclusively } from './exclusive.ts'
 import { failpoint } from './failpoint.ts'
 import type { Log } from './log.ts'
+import { send } from './message-telemetry.ts'
+import type { Sign } from './signing.ts'
 import type { Wakeup } from './wakeup.ts'
 
 const OUTLET = 'broker'
@@ -19,11 +21,15 @@ export function startBrokerOutlet(options: {
   database: Database
   broker: Broker
   source: string
+  /** Where the schemas of what is published are served. */
+  baseUrl?: string
   eventLog: Wakeup
+  /** Without it, messages go out unsigned. */
+  sign?: Sign
   log: Log
   published?: (events: readonly LoggedEvent[]) => void
 }): AsyncDisposable {
-  const { database, broker, source, eventLog, log } = options
+  const { database, broker, source, baseUrl, eventLog, log } = options
   return exclusively(
     database,
     `outlet ${OUTLET}`,
@@ -57,7 +63,8 @@ export function startBrokerOutlet(options: {
    */
   async function publish(session: Session, events: readonly LoggedEvent[]): Promise<readonly LoggedEvent[]> {
     try {
-      await broker.publish(events.map(event => toMessage(event, source)))
+      const messages = events.map(event => toMessage(event, source, baseUrl))
+      await send(broker, source, options.sign ? await options.sign(messages) : messages)
       return events
     } catch (error) {
       if (!(error instanceof MessagesRefused)) throw error

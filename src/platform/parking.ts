@@ -2,40 +2,43 @@
  * Messages that wait for another try, in order per key: the head of a key is tried again after growing pauses, later messages of the
  * key wait behind it, other keys flow. A head whose tries are exhausted becomes a dead letter, and its key goes on.
  */
-import type { Message } from '#broker/broker.ts'
-import { Problem } from '#contracts/problems.ts'
-import { type Consumer, decodeFor, describe, keyLock, react, reasonOf } from './consumer.ts'
+import {
+  type Consumer,
+  CrashPoison,
+  type DecodedEvent,
+  decodeFor,
+  describe,
+  keyLock,
+  type Received,
+  react,
+  refusalOf
+} from './consumer.ts'
+import { guarded } from './crash-watch.ts'
 import type { Queryable, Session, Transaction } from './database.ts'
 import { isAway } from './database-errors.ts'
-import { insertDeadLetter } from './dead-letters.ts'
+import { claimInInbox, insertDeadLetter } from './dead-letters.ts'
 import { exclusively, pause } from './exclusive.ts'
 import { failpoint } from './failpoint.ts'
-import { consumedEvents } from './telemetry.ts'
+import { countConsumed, processing } from './message-telemetry.ts'
+import { refusedAs, type Unverified, verified } from './verify-signature.ts'
 
 /** A message as JSON: the body as base64, so that its bytes survive. */
-type Parked = Omit<Message, 'body'> & { body: string }
+type Parked = Omit<Received, 'body'> & { body: string }
 
-const pack = ({ topic, key, messageId, routingKey, headers, body }: Message): Parked => ({
-  topic,
-  key,
-  messageId,
-  routingKey,
-  headers,
-  body: Buffer.from(body).toString('base64')
-})
-const unpack = (parked: Parked): Message => ({ ...parked, body: Buffer.from(parked.body, 'base64') })
+const pack = ({ body, ...message }: Received): Parked => ({ ...message, body: Buffer.from(body).toString('base64') })
+const unpack = (parked: Parked): Received => ({ ...parked, body: Buffer.from(parked.body, 'base64') })
 
 /** Parks a message at the end of its key. Its event is claimed by the caller, in the same transaction. */
 export async function park(
   tx: Transaction,
   consumer: Consumer,
-  message: Message,
-  { attempts, delayMs, error }: { attempts: number; delayMs: number; error: string }
+  message: Received,
+  { attempts, delayMs, error, unverified = false }: { attempts: number; delayMs: number; error: string; unverified?: boolean }
 ): Promise<void> {
   await tx.query(
-    `insert into parked_messages (consumer, key, message, attempts, next_at, first_error, last_error)
-     values ($1, $2, $3, $4, now() + make_interval(secs => $5), $6, $6)`,
-    [consumer.name, message.key, JSON.stringify(pack(message)), attempts, delayMs / 1000, error]
+    `insert into parked_messages (consumer, key, message, attempts, next_at, first_error, last_error, claimed, awaits_key_since)
+     values ($1, $2, $3, $4, now() + make_interval(secs => $5), $6, $6, not $7, case when $7 then now() end)`,
+    [consumer.name, message.key, JSON.stringify(pack(message)), attempts, delayMs / 1000, error, unverified]
   )
 }
 
@@ -87,41 +90,83 @@ async function retryKey(session: Session, consumer: Consumer, key: string, signa
   return true
 }
 
-type Head = { position: number; message: Parked; attempts: number; first_error: string }
+type Head = { position: number; message: Parked; attempts: number; first_error: string; claimed: boolean; waited_ms: number }
 
 /** Tries the first message of a key once: 'settled' when the key may go on to its next, 'none' when nothing is to be tried now. */
 async function retryHead(session: Session, consumer: Consumer, key: string): Promise<'settled' | 'parked' | 'none'> {
   let tried: Head | undefined
-  try {
-    return await session.transact(async tx => {
+  const attempt = () =>
+    session.transact(async tx => {
       tried = await lockHead(tx, consumer.name, key)
       if (!tried) return 'none'
       const message = unpack(tried.message)
-      const decoded = decodeFor(consumer, message)
-      // Its contract has changed since it was parked.
-      if (decoded.kind === 'invalid') throw new Problem('invalid-request', decoded.error)
-      if (decoded.kind === 'event') await react(tx, consumer, decoded, message)
+      // Again, whether it was before or not: its contract may have changed since it was parked, and its key may have been revoked.
+      const decoded = await verified(consumer, message, decodeFor(consumer, message), tried.waited_ms)
+      if (decoded.kind === 'unverified') return awaitKey(tx, consumer, tried, decoded)
+      if (decoded.kind === 'invalid') throw refusedAs(decoded)
+      if (decoded.kind === 'event' && !tried.claimed) return claimVerified(tx, consumer, tried, decoded)
+      if (decoded.kind === 'event') await processing(consumer, message, () => react(tx, consumer, decoded, message))
       await tx.query('delete from parked_messages where position = $1', [tried.position])
       await failpoint('retry.in-transaction')
-      tx.afterCommit(() => report(consumer, decoded.type, tried!, 'applied'))
+      const happenedAt = decoded.kind === 'event' ? decoded.event.timestamp : undefined
+      tx.afterCommit(() => report(consumer, decoded.type, tried!, 'applied', undefined, happenedAt))
       return 'settled'
     })
+  try {
+    return await (consumer.crashWatch?.suspicious ? attemptGuarded(session, consumer, key, attempt) : attempt())
   } catch (error) {
+    if (error instanceof CrashPoison) tried = await session.transact(tx => lockHead(tx, consumer.name, key))
+    if (error instanceof CrashPoison && !tried) return 'none'
     if (!tried || isAway(error)) throw error
     return failed(session, consumer, tried, error)
   }
+}
+
+/** Looks at the head before it is locked: whoever holds its key may be waiting to be alone with a message that kills. */
+async function attemptGuarded<Result>(session: Session, consumer: Consumer, key: string, attempt: () => Promise<Result>) {
+  const head = await readHead(session, consumer.name, key)
+  const decoded = head?.due ? decodeFor(consumer, unpack(head.message)) : undefined
+  return decoded?.kind === 'event' ? guarded(consumer, decoded, 'parked', attempt) : attempt()
+}
+
+/** It waits on, without any limit for as long as nobody can say which keys there are; see `verified`. */
+async function awaitKey(tx: Transaction, consumer: Consumer, head: Head, { type, error, retryInMs }: Unverified) {
+  await tx.query(
+    `update parked_messages set next_at = now() + make_interval(secs => $2), last_error = $3, awaits_key_since = coalesce(awaits_key_since, now())
+     where position = $1`,
+    [head.position, retryInMs / 1000, error]
+  )
+  tx.afterCommit(() => report(consumer, type, head, 'parked', error))
+  return 'parked' as const
+}
+
+/** Its key is published now: it takes its place in the inbox, to be tried next, unless the same event has come meanwhile. */
+async function claimVerified(tx: Transaction, consumer: Consumer, head: Head, { source, eventId, type }: DecodedEvent) {
+  const fresh = await claimInInbox(tx, consumer, source, eventId)
+  const settle = fresh
+    ? 'update parked_messages set claimed = true, awaits_key_since = null where position = $1'
+    : 'delete from parked_messages where position = $1'
+  await tx.query(settle, [head.position])
+  if (!fresh) tx.afterCommit(() => report(consumer, type, head, 'duplicate'))
+  return 'settled' as const
 }
 
 /** Undefined when the key is being handled elsewhere, or has nothing due. */
 async function lockHead(tx: Transaction, consumer: string, key: string): Promise<Head | undefined> {
   const [lock] = await tx.query<{ held: boolean }>(`select pg_try_advisory_xact_lock(${keyLock}) as held`, [consumer, key])
   if (!lock!.held) return undefined
-  const [head] = await tx.query<Head & { due: boolean }>(
-    `select position, message, attempts, first_error, next_at <= now() as due
+  const head = await readHead(tx, consumer, key)
+  return head?.due ? head : undefined
+}
+
+async function readHead(queryable: Queryable, consumer: string, key: string): Promise<(Head & { due: boolean }) | undefined> {
+  const [head] = await queryable.query<Head & { due: boolean }>(
+    `select position, message, attempts, first_error, claimed, next_at <= now() as due,
+       coalesce(extract(epoch from now() - awaits_key_since) * 1000, 0)::float as waited_ms
      from parked_messages where consumer = $1 and key = $2 order by position limit 1`,
     [consumer, key]
   )
-  return head?.due ? head : undefined
+  return head
 }
 
 async function failed(session: Session, consumer: Consumer, head: Head, error: unknown): Promise<'settled' | 'parked'> {
@@ -131,8 +176,8 @@ async function failed(session: Session, consumer: Consumer, head: Head, error: u
   // A message that waited behind another has had no try of its own before this one.
   const firstError = head.attempts === 0 ? describe(error) : head.first_error
   const delayMs = consumer.retryDelaysMs[attempts - 1]
-  const refused = error instanceof Problem && !error.retry
-  if (!refused && delayMs !== undefined) {
+  const refusal = refusalOf(error)
+  if (!refusal && delayMs !== undefined) {
     const jitter = 0.8 + Math.random() * 0.4
     await session.query(
       `update parked_messages set attempts = $2, next_at = now() + make_interval(secs => $3), first_error = $4, last_error = $5
@@ -143,7 +188,7 @@ async function failed(session: Session, consumer: Consumer, head: Head, error: u
     return 'parked'
   }
   await session.transact(async tx => {
-    const reason = decoded.kind === 'invalid' ? decoded.reason : refused ? reasonOf(error) : 'retries-exhausted'
+    const reason = decoded.kind === 'invalid' ? decoded.reason : (refusal ?? 'retries-exhausted')
     await insertDeadLetter(tx, consumer, message, decoded, { reason, attempts, firstError, lastError: describe(error) })
     await tx.query('delete from parked_messages where position = $1', [head.position])
   })
@@ -151,9 +196,9 @@ async function failed(session: Session, consumer: Consumer, head: Head, error: u
   return 'settled'
 }
 
-function report(consumer: Consumer, type: string | null, head: Head, outcome: string, error?: unknown): void {
+function report(consumer: Consumer, type: string | null, head: Head, outcome: string, error?: unknown, happenedAt?: unknown): void {
   const eventType = type ?? 'unknown'
-  consumedEvents.inc({ consumer: consumer.name, type: eventType, outcome })
+  countConsumed(consumer.name, { type: eventType, outcome, happenedAt, failure: error })
   const line = { unit: 'event', consumer: consumer.name, eventType, key: head.message.key, attempt: head.attempts + 1, outcome }
   if (error) consumer.log.warn({ ...line, error: String(error) }, `${eventType} ${outcome}`)
   else consumer.log.info(line, `${eventType} ${outcome}`)

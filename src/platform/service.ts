@@ -2,28 +2,36 @@
  * A service as a table of contents: what sets off what. The platform runs it in parts (api, relay, consumers, timers), together in
  * one process or each in processes of its own.
  */
-import type { Broker } from '#broker/broker.ts'
+import type { Broker, Delivery } from '#broker/broker.ts'
 import type { Api } from '#contracts/define.ts'
 import type { Authenticator } from './auth.ts'
 import { watchBacklog } from './backlog.ts'
+import { watchBroker } from './broker-watch.ts'
 import type { Config } from './config.ts'
 import { consume } from './consume.ts'
 import type { Consumer, Reaction } from './consumer.ts'
+import { openCrashWatch } from './crash-watch.ts'
 import { openCursors } from './cursor.ts'
 import { type Database, openDatabase } from './database.ts'
 import { openDocuments } from './documents.ts'
+import { trustOf } from './event-sources.ts'
+import { openEventTail } from './event-tail.ts'
 import type { Handler, Handlers } from './handlers.ts'
 import { type HttpOptions, serve } from './http.ts'
 import { addContracts } from './http-contracts.ts'
 import { addHealth, readyWith } from './http-health.ts'
+import { addKeySet } from './http-jwks.ts'
 import type { HttpServer } from './http-server.ts'
 import { openListings } from './listings.ts'
 import type { Log } from './log.ts'
+import { countSent, processing } from './message-telemetry.ts'
 import { type Migrating, migrate } from './migrate.ts'
 import { startBrokerOutlet } from './outlet.ts'
 import { startRetries } from './parking.ts'
 import { startRelay } from './relay.ts'
-import { publishedEvents } from './telemetry.ts'
+import { openSealing } from './sealing.ts'
+import { openSignatureCheck } from './signature-check.ts'
+import { openSigner } from './signing.ts'
 import { startTimers, type Timer } from './timers.ts'
 import { openWakeup, type Wakeup } from './wakeup.ts'
 
@@ -59,6 +67,8 @@ export type Shared = {
   databaseUrl: string
   broker: Broker
   authenticator: Authenticator
+  /** Service → its address with its version prefix, as far as it is known yet. */
+  urls?: Readonly<Record<string, string>>
   /** Where people reach the gateway: `http://localhost:8080`. */
   baseUrl: string
 }
@@ -90,33 +100,38 @@ export async function openService(service: Service, shared: Shared): Promise<Ope
   }
   const database = openDatabase({ url, schema: service.name, poolSize: config.DATABASE_POOL_SIZE, log, origin })
   outbox = openWakeup(database, 'outbox')
-  const eventLog = openWakeup(database, 'event log')
-  const consumers = consumersOf(service, database, config, log)
+  const eventLog = openWakeup(database, 'event log', { followers: 'many' })
+  const crashWatch = openCrashWatch(database, log)
+  const consumers = consumersOf(service, database, config, log, shared.urls).map(consumer => ({ ...consumer, crashWatch }))
 
   const parts: Record<Part, (at: { port: number }) => Promise<AsyncDisposable & { url?: string }>> = {
-    api: ({ port }) => startApi({ service, shared, database, consumers, log, port, forget, forgetAll }),
+    api: ({ port }) => startApi({ service, shared, database, eventLog, consumers, log, port, forget, forgetAll }),
     async relay() {
       const stack = new AsyncDisposableStack()
-      const published = (events: readonly { type: string }[]) => {
-        for (const { type } of events) publishedEvents.inc({ service: service.name, type })
-      }
-      stack.use(startBrokerOutlet({ database, broker, source, eventLog, log, published }))
+      const published = countSent(service.name)
+      const sign = openSigner({ database, sealing: openSealing(config.SIGNING_KEY_SECRET) })
+      stack.use(startBrokerOutlet({ database, broker, source, baseUrl: shared.baseUrl, eventLog, sign, log, published }))
       stack.use(startRelay({ database, outbox, eventLog, log }))
       return stack
     },
     async consumers() {
-      const stack = new AsyncDisposableStack()
+      await using stack = new AsyncDisposableStack()
+      if (consumers.length > 0) stack.use(await crashWatch.start())
       for (const consumer of consumers) {
         stack.use(startRetries(consumer))
-        const topics = [...new Set(consumer.reactions.map(reaction => reaction.event.topic))]
-        const handle = (delivery: Parameters<typeof consume>[1]) => consume(consumer, delivery)
+        const topics = topicsOf(consumer.reactions)
+        const handle = (delivery: Delivery) => processing(consumer, delivery, () => consume(consumer, delivery))
         stack.use(await broker.subscribe({ group: consumer.name, topics, concurrency: CONCURRENCY, handle }))
       }
-      return stack
+      return stack.move()
     },
     timers: async () => startTimers({ database, timers: service.timers, config, log })
   }
-  const watching = watchBacklog(service.name, database)
+  const watching = new DisposableStack()
+  const groups = consumers.map(({ name, reactions }) => ({ group: name, topics: topicsOf(reactions) }))
+  const names = groups.map(({ group }) => group)
+  watching.use(watchBacklog(service.name, database, names))
+  watching.use(watchBroker(broker, groups))
   return {
     start: (part, at) => parts[part](at),
     async [Symbol.asyncDispose]() {
@@ -126,10 +141,14 @@ export async function openService(service: Service, shared: Shared): Promise<Ope
   }
 }
 
+const topicsOf = (reactions: readonly Reaction[]) => [...new Set(reactions.map(reaction => reaction.event.topic))]
+
 /** Deliveries of one consumer in flight, each with a transaction of its own. */
 const CONCURRENCY = 8
 
-function consumersOf(service: Service, database: Database, config: Config, log: Log): Consumer[] {
+/** The consumers of a service as its tables name them. */
+export function consumersOf(service: Service, database: Database, config: Config, log: Log, urls: Shared['urls'] = {}): Consumer[] {
+  const signatures = openSignatureCheck({ ...trustOf(config, urls), database, log })
   const retryDelaysMs = config.CONSUMER_RETRY_DELAYS_MS.split(',').map(Number)
   const consumers = typeof service.consumers === 'function' ? service.consumers(config) : service.consumers
   return Object.entries(consumers).map(([name, reactions]) => ({
@@ -137,6 +156,9 @@ function consumersOf(service: Service, database: Database, config: Config, log: 
     reactions,
     database,
     retryDelaysMs,
+    timeoutMs: config.CONSUMER_TIMEOUT_MS,
+    signatures,
+    traces: config.TRACE_CONSUMERS,
     log
   }))
 }
@@ -145,18 +167,20 @@ async function startApi(options: {
   service: Service
   shared: Shared
   database: Database
+  eventLog: Wakeup
   consumers: readonly Consumer[]
   log: Log
   port: number
   forget: Set<(id: string) => void>
   forgetAll: Set<() => void>
 }): Promise<HttpServer> {
-  const { service, shared, database, consumers, log, port, forget, forgetAll } = options
+  const { service, shared, database, eventLog, consumers, log, port, forget, forgetAll } = options
   const { config, authenticator, baseUrl } = shared
   const extend = await service.extend?.({ database, config, baseUrl, log })
   const listings = openListings(config.CACHE_BYTES_MAX / 4)
   forgetAll.add(listings.forget)
-  return serve({
+  const tail = openEventTail({ database, eventLog, log, followersMax: config.EVENT_FOLLOWERS_MAX })
+  const server = await serve({
     api: service.api,
     edge: {
       database,
@@ -170,6 +194,7 @@ async function startApi(options: {
         return documents
       },
       listings,
+      tail,
       uploadBytesMax: config.IMPORT_BYTES_MAX,
       log
     },
@@ -183,7 +208,15 @@ async function startApi(options: {
     extend(app) {
       addHealth(app, () => readyWith(database))
       addContracts(app, service.api, baseUrl)
+      addKeySet(app, database, config.SIGNING_KEY_RETENTION_DAYS)
       extend?.(app)
     }
   })
+  return {
+    url: server.url,
+    async [Symbol.asyncDispose]() {
+      await server[Symbol.asyncDispose]()
+      await tail[Symbol.asyncDispose]()
+    }
+  }
 }

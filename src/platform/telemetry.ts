@@ -19,6 +19,36 @@ export const consumedEvents = new Counter({
   registers: [registry]
 })
 
+export const processDurations = new Histogram({
+  name: 'messaging_process_duration_seconds',
+  help: 'From a message in hand to its acknowledgement, or to the end of another try, by consumer and event type',
+  labelNames: ['consumer', 'type'] as const,
+  buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
+  registers: [registry]
+})
+
+export const criticalTimes = new Histogram({
+  name: 'messaging_critical_time_seconds',
+  help: 'From the time that an event tells of to its effect being committed, retries included, by consumer',
+  labelNames: ['consumer'] as const,
+  buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5, 30, 60, 300, 3600],
+  registers: [registry]
+})
+
+export const signatureFailures = new Counter({
+  name: 'messaging_signature_failures_total',
+  help: 'Events that were not believed, by reason: signature-missing, -invalid, -mismatch, -unknown-key, -unknown-source',
+  labelNames: ['consumer', 'reason'] as const,
+  registers: [registry]
+})
+
+export const unsignedMessages = new Counter({
+  name: 'messaging_unsigned_messages_total',
+  help: 'Events that were taken although nobody could verify them, by EVENT_SIGNATURES',
+  labelNames: ['consumer'] as const,
+  registers: [registry]
+})
+
 export const publishedEvents = new Counter({
   name: 'messaging_sent_messages_total',
   help: 'Events that the broker has accepted',
@@ -26,20 +56,61 @@ export const publishedEvents = new Counter({
   registers: [registry]
 })
 
-/** A figure per service that is read when somebody asks for metrics. */
-export function gaugePerService(
+export const publishDelays = new Histogram({
+  name: 'messaging_publish_delay_seconds',
+  help: 'From the announcement of an event, in its transaction, to its acceptance by the broker',
+  labelNames: ['service'] as const,
+  buckets: [0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 30, 300],
+  registers: [registry]
+})
+
+export const clientOperations = new Histogram({
+  name: 'messaging_client_operation_duration_seconds',
+  help: 'Batches sent to the broker, by outcome: accepted, refused (some for good), failed (to be sent again)',
+  labelNames: ['service', 'operation', 'outcome'] as const,
+  buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5, 15],
+  registers: [registry]
+})
+
+export const orderViolations = new Counter({
+  name: 'messaging_order_violations_total',
+  help: 'Events sent after a later one of the same subject: must stay 0',
+  labelNames: ['service'] as const,
+  registers: [registry]
+})
+
+export const unroutableEvents = new Counter({
+  name: 'messaging_unroutable_messages_total',
+  help: 'Events that the broker accepted and had no queue for: nobody was subscribed to their topic',
+  labelNames: ['topic'] as const,
+  registers: [registry]
+})
+
+export const exportedSpans = new Counter({
+  name: 'tracing_spans_total',
+  help: 'Spans by what became of them: sent, lost (the collector did not take them), dropped (too many waited)',
+  labelNames: ['outcome'] as const,
+  registers: [registry]
+})
+
+export type Reading<Label extends string> = { labels: Record<Label, string>; value: number }
+
+/** A figure that is read when somebody asks for metrics. */
+export function gaugeRead<Label extends string>(
   name: string,
   help: string,
-  read: () => Promise<(readonly [service: string, value: number])[]>
+  labelNames: readonly Label[],
+  read: () => Promise<readonly Reading<Label>[]>
 ): void {
   new Gauge({
     name,
     help,
-    labelNames: ['service'],
+    labelNames: [...labelNames],
     registers: [registry],
     async collect() {
+      const readings = await read()
       this.reset()
-      for (const [service, value] of await read()) this.set({ service }, value)
+      for (const { labels, value } of readings) this.set(labels, value)
     }
   })
 }

@@ -1,10 +1,12 @@
 /** Work that recurs, one process at a time per service. */
 import type { Config } from './config.ts'
 import type { Database } from './database.ts'
+import { pruneDeadLetters } from './dead-letters.ts'
 import { dropOldPartitions } from './event-log.ts'
 import { exclusively, pause } from './exclusive.ts'
 import { pruneIdempotencyKeys } from './idempotency.ts'
 import type { Log } from './log.ts'
+import { tidySigningKeys } from './signing-keys.ts'
 
 export type Timer = {
   name: string
@@ -44,6 +46,16 @@ const housekeeping: readonly Timer[] = [
       )
       return { done: rows.length, more: rows.length === PRUNE_BATCH }
     }
+  ),
+  every(
+    'pruneDeadLetters',
+    () => HOUR_MS,
+    (database, config) => pruneDeadLetters(database, config.DEAD_LETTER_RETENTION_DAYS)
+  ),
+  every(
+    'tidySigningKeys',
+    () => HOUR_MS,
+    async (database, config) => ({ done: await tidySigningKeys(database, config.SIGNING_KEY_RETENTION_DAYS) })
   ),
   every(
     'dropOldPartitions',

@@ -152,3 +152,15 @@ test('nobody is told elsewhere while the one who follows is here, and a follower
   )
   assert.equal(heard, 1)
 })
+
+test('where many may follow, those elsewhere are told though somebody follows here', async () => {
+  await using elsewhere = openTested(tested.url, 1)
+  const here = openWakeup(database, 'feed', { followers: 'many' })
+  using near = await here.follow()
+  await using session = await elsewhere.connect('following')
+  using far = await openWakeup(elsewhere, 'feed', { followers: 'many' }).follow(session)
+  await Promise.all([following(near), following(far)])
+  const next = [near, far].map(follower => follower.next(LONG_MS, ended.signal))
+  here.wake()
+  await Promise.all(next)
+})

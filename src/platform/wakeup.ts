@@ -21,11 +21,20 @@ export interface Follower extends Disposable {
   next(ms: number, signal: AbortSignal): Promise<void>
 }
 
+/** It need not reach the disk. */
+const notify = "select set_config('synchronous_commit', 'off', true), pg_notify($1, '')"
+
 /** One coalesced NOTIFY says it for everything committed meanwhile. */
 const COALESCE_MS = 5
 const PACE_MS = 10
 
-export function openWakeup(database: Database, name: string): Wakeup {
+/**
+ * `one` follows at a time, the holder of a lock: when that is here, there is nobody to tell elsewhere. `many` may follow, each in a process
+ * of its own.
+ */
+export type Followers = { followers: 'one' | 'many' }
+
+export function openWakeup(database: Database, name: string, { followers: expected }: Followers = { followers: 'one' }): Wakeup {
   const channel = `${database.schema}.${name}`
   const followers = new Set<() => void>()
   let untold = false
@@ -38,7 +47,7 @@ export function openWakeup(database: Database, name: string): Wakeup {
       await delay(COALESCE_MS, undefined, { ref: false })
       untold = false
       // A lost notification is made up for by the followers' slow poll.
-      await database.query("select pg_notify($1, '')", [channel]).catch(() => {})
+      await database.query(notify, [channel]).catch(() => {})
     }
     telling = false
   }
@@ -46,8 +55,7 @@ export function openWakeup(database: Database, name: string): Wakeup {
   return {
     wake() {
       for (const resume of followers) resume()
-      // Whoever follows holds the lock of what follows: when that is here, there is nobody to tell elsewhere.
-      if (followers.size > 0) return
+      if (followers.size > 0 && expected === 'one') return
       untold = true
       if (!telling) void tell()
     },

@@ -1,11 +1,15 @@
 /** One part of the messaging core as a process that a test kills: `node messaging-process.ts PART URL …`. */
 import { setTimeout as delay } from 'node:timers/promises'
+import { openBroker } from '#broker/open.ts'
 import { consume } from '#platform/consume.ts'
 import { on } from '#platform/consumer.ts'
+import { openCrashWatch } from '#platform/crash-watch.ts'
 import { exclusively, pause } from '#platform/exclusive.ts'
 import { migrate } from '#platform/migrate.ts'
 import { startBrokerOutlet } from '#platform/outlet.ts'
+import { startRetries } from '#platform/parking.ts'
 import { startRelay } from '#platform/relay.ts'
+import { replayDeadLetters } from '#platform/resolve-dead-letters.ts'
 import { openWakeup } from '#platform/wakeup.ts'
 import { change, delivered, GATE, leaveEffect, openTested, quiet, service, ThingChanged } from './messaging.ts'
 
@@ -76,6 +80,43 @@ const parts = {
       await delay(Math.random() * 3)
       process.stdout.write(`${n}\n`)
     }
+    process.exit()
+  },
+
+  /**
+   * Consumes what the PostgreSQL broker of ADMIN carries, as a service does. A change says by its text what it does to the process:
+   * `kill` kills it, `fail, then kill` does when it is tried again.
+   */
+  async subscribe() {
+    const [adminUrl] = args as [string]
+    const database = openTested(url)
+    const crashWatch = openCrashWatch(database, quiet)
+    const reaction = on(ThingChanged, async (tx, event) => {
+      await leaveEffect(tx, event)
+      await tx.query('select pg_sleep(0.02)')
+      const tried = await tx.query('select from parked_messages where key = $1', [event.thingId])
+      if (event.text === 'fail, then kill' && tried.length === 0) throw new Error('not now')
+      if (event.text?.endsWith('kill')) process.kill(process.pid, 'SIGKILL')
+    })
+    const consumer = { name: 'tested.things', reactions: [reaction], database, retryDelaysMs: [50, 50], crashWatch, log: quiet }
+    await crashWatch.start()
+    startRetries(consumer)
+    const broker = await openBroker({ url: adminUrl })
+    const handle = (delivery: Parameters<typeof consume>[1]) => consume(consumer, delivery)
+    await broker.subscribe({ group: consumer.name, topics: ['product.events'], concurrency: 8, handle })
+    process.stdout.write('subscribed\n')
+  },
+
+  /** Replays every open dead letter, but for those that kill, and prints what became of them. */
+  async replay() {
+    const database = openTested(url)
+    const reaction = on(ThingChanged, async (tx, event) => {
+      await leaveEffect(tx, event)
+      if (event.text === 'kill') process.kill(process.pid, 'SIGKILL')
+    })
+    const consumer = { name: 'tested.things', reactions: [reaction], database, retryDelaysMs: [], log: quiet }
+    const { replayed, failed, skipped } = await replayDeadLetters(database, [consumer], { filter: {} }, 'operator')
+    process.stdout.write(`${JSON.stringify({ replayed, failed, skipped })}\n`)
     process.exit()
   },
 

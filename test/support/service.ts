@@ -42,7 +42,9 @@ const trusting: Authenticator = {
 export async function runService(service: Service, settings: Record<string, string> = {}): Promise<RunningService> {
   await using stack = new AsyncDisposableStack()
   const database = stack.use(await createTestDatabase())
-  const config = readConfig({ NODE_ENV: 'test', LOG_LEVEL: 'error', LOG_FORMAT: 'json', PORT: '0', ...settings })
+  // What `deliver` hands over is signed by nobody.
+  const EVENT_SIGNATURES = 'product.events=off,order.events=off,user.events=off'
+  const config = readConfig({ NODE_ENV: 'test', LOG_LEVEL: 'error', LOG_FORMAT: 'json', PORT: '0', EVENT_SIGNATURES, ...settings })
   const log = openLog(config)
   const subscriptions: Subscription[] = []
   const broker: Broker = {
@@ -56,7 +58,7 @@ export async function runService(service: Service, settings: Record<string, stri
   }
   const baseUrl = 'http://localhost:8080'
   const opened = stack.use(
-    await openService(service, { config, log, databaseUrl: database.url, broker, authenticator: trusting, baseUrl })
+    await openService(service, { config, log, databaseUrl: database.url, broker, authenticator: trusting, urls: {}, baseUrl })
   )
   const { url } = stack.use(await opened.start('api', { port: 0 })) as { url: string } & AsyncDisposable
   stack.use(await opened.start('consumers', { port: 0 }))

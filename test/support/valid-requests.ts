@@ -131,7 +131,9 @@ const productBodies: Readonly<Record<string, (scene: Scene) => unknown>> = {
   createReservation: ({ items }) => ({ orderId: 'o-1', userId: 'u-1', ttlSeconds: 900, items }),
   extendReservation: () => ({ ttlSeconds: 900 }),
   releaseReservation: () => ({ restock: false }),
-  discardDeadLetter: () => ({ note: 'known' })
+  discardDeadLetter: () => ({ note: 'known' }),
+  replayDeadLetters: () => ({ consumer: 'product.order-events', key: 'k', receivedTo: '2030-01-01T00:00:00Z', limit: 10 }),
+  discardDeadLetters: () => ({ reason: 'undecodable', note: 'known', dryRun: true })
 }
 
 export async function validProductRequest(service: RunningService, operationId: string): Promise<ValidRequest> {

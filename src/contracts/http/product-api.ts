@@ -2,6 +2,7 @@
 import { defineApi } from '../define.ts'
 import { catalogOperations } from './product-catalog.ts'
 import { exportOperations } from './product-exports.ts'
+import { feedOperations } from './product-feed.ts'
 import { importOperations } from './product-imports.ts'
 import { inventoryOperations } from './product-inventory.ts'
 import { operationsOperations } from './product-operations.ts'
@@ -18,6 +19,7 @@ export const productApi = defineApi({
     ...importOperations,
     ...inventoryOperations,
     ...exportOperations,
+    ...feedOperations,
     ...operationsOperations
   }
 })

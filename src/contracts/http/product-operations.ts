@@ -1,8 +1,18 @@
 /** What operators ask: dead letters. */
 import { Type } from 'typebox'
 import type { Operation } from '../define.ts'
-import { DeadLetter, DeadLetterList, DeadLetterStatus, DiscardDeadLetter } from '../resources/dead-letter.ts'
-import { closed, Id, page, Text } from '../resources/primitives.ts'
+import {
+  DeadLetter,
+  DeadLetterList,
+  DeadLetterStatus,
+  DiscardDeadLetter,
+  DiscardDeadLetters,
+  DiscardedDeadLetters,
+  deadLetterFilter,
+  ReplayDeadLetters,
+  ReplayedDeadLetters
+} from '../resources/dead-letter.ts'
+import { closed, Id, page } from '../resources/primitives.ts'
 
 const deadLetterId = Type.Object({ deadLetterId: Id('The dead letter') })
 
@@ -16,16 +26,34 @@ export const operationsOperations = {
     query: Type.Object(
       {
         ...page,
-        consumer: Type.Optional(Text(128)),
-        eventType: Type.Optional(Text(128)),
-        reason: Type.Optional(Text(64)),
-        key: Type.Optional(Text(256)),
+        ...deadLetterFilter,
         status: Type.Optional(DeadLetterStatus)
       },
       closed
     ),
     reply: { status: 200, body: DeadLetterList, description: 'A page of dead letters' },
     problems: ['invalid-cursor']
+  },
+  replayDeadLetters: {
+    method: 'POST',
+    path: '/v1/dead-letters/replay',
+    tag: 'Operations',
+    summary: 'Handle every open dead letter that matches once more, oldest first',
+    description:
+      'A call does some of it, so that nobody waits long: call again with `next` as `after` until it is null. What fails again stays open. Sent twice, it does not handle twice what succeeded.',
+    scope: 'operations:write',
+    body: ReplayDeadLetters,
+    reply: { status: 200, body: ReplayedDeadLetters, description: 'What became of them' }
+  },
+  discardDeadLetters: {
+    method: 'POST',
+    path: '/v1/dead-letters/discard',
+    tag: 'Operations',
+    summary: 'Give up every open dead letter that matches, with a note why',
+    description: 'A call does some of it: call again with `next` as `after` until it is null.',
+    scope: 'operations:write',
+    body: DiscardDeadLetters,
+    reply: { status: 200, body: DiscardedDeadLetters, description: 'What became of them' }
   },
   getDeadLetter: {
     method: 'GET',

@@ -1,7 +1,7 @@
 /** Bringing a catalog in: what a file says of a product, how far an import is, and what was wrong. */
 import { type Static, Type } from 'typebox'
 import { Currency } from './money.ts'
-import { closed, Id, Line, List, Nullable, Sku, Slug, Text, Timestamp, Version } from './primitives.ts'
+import { closed, extensible, Id, Line, List, Nullable, Sku, Slug, Text, Timestamp, Version } from './primitives.ts'
 import {
   CreateProduct,
   Media,
@@ -79,6 +79,7 @@ export type ImportProduct = Static<typeof ImportProduct>
 export const ImportStatus = Type.Union(
   [Type.Literal('pending'), Type.Literal('running'), Type.Literal('completed'), Type.Literal('failed'), Type.Literal('cancelled')],
   {
+    ...extensible,
     description:
       'pending: waiting for those before it; completed: every product of the file was dealt with, those with faults are in the errors; failed: nothing of the file could be read, or no more of it: see reason; cancelled: stopped, what was in stays in'
   }

@@ -1,6 +1,6 @@
 /** Stock: locations, levels, availability, adjustments, the ledger that explains every counter, and the proof that it does. */
 import { type Static, Type } from 'typebox'
-import { closed, Id, Line, List, Nullable, Quantity, Sku, Text, Timestamp, Version } from './primitives.ts'
+import { closed, extensible, Id, Line, List, Nullable, Quantity, Sku, Text, Timestamp, Version } from './primitives.ts'
 
 export const Location = Type.Object(
   {
@@ -111,7 +111,7 @@ export const AdjustmentReason = Type.Union(
     Type.Literal('correction'),
     Type.Literal('other')
   ],
-  { description: 'Why the count changes' }
+  { ...extensible, description: 'Why the count changes' }
 )
 
 const where = {

@@ -4,6 +4,7 @@
  * decimals are refused, not rounded.
  */
 import { Type } from 'typebox'
+import { extensible } from './primitives.ts'
 
 /** What there is to pay with today. Codes without a minor unit are no money: precious metals, units of account, XTS, XXX. */
 const byExponent: Record<number, string> = {
@@ -27,6 +28,7 @@ export const exponents: ReadonlyMap<string, number> = new Map(
 
 export const Currency = Type.String({
   enum: [...exponents.keys()].sort(),
+  ...extensible,
   description: 'ISO 4217 alphabetic code'
 })
 
@@ -44,7 +46,7 @@ export const Amount = Type.String({
 /** JSON Schema for "no more decimals than the currency has", for an object with `currency` and the amount of this name. */
 export function decimalsOf(amount: string) {
   return Object.entries(byExponent).map(([exponent, codes]) => ({
-    if: { properties: { currency: { enum: codes.split(/\s+/) } }, required: ['currency', amount] },
+    if: { properties: { currency: { enum: codes.split(/\s+/), ...extensible } }, required: ['currency', amount] },
     // biome-ignore lint/suspicious/noThenProperty: `then` is the JSON Schema keyword.
     then: { properties: { [amount]: { pattern: exponent === '0' ? '^[0-9]+$' : `^[0-9]+(\\.[0-9]{1,${exponent}})?$` } } }
   }))

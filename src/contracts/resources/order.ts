@@ -1,6 +1,6 @@
 /** Orders of the reference Order Service. */
 import { type Static, Type } from 'typebox'
-import { closed, ForeignId, Id, List, Nullable, Timestamp, Version } from './primitives.ts'
+import { closed, extensible, ForeignId, Id, List, Nullable, Timestamp, Version } from './primitives.ts'
 import { ITEMS_MAX, OrderItem } from './reservation.ts'
 
 export const OrderStatus = Type.Union(
@@ -11,7 +11,7 @@ export const OrderStatus = Type.Union(
     Type.Literal('cancelled'),
     Type.Literal('completed')
   ],
-  { description: 'pending until the Product Service answers: confirmed when its stock is held, rejected when it cannot be' }
+  { ...extensible, description: 'pending until the Product Service answers: confirmed when its stock is held, rejected when it cannot be' }
 )
 
 export const CreateOrder = Type.Object(

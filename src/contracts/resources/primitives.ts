@@ -70,6 +70,9 @@ export const Nullable = <Schema extends TSchema>(schema: Schema) => Type.Union([
 /** Closed object for input: unknown members are refused. */
 export const closed = { additionalProperties: false } as const
 
+/** Of an enumeration in what we send: it may gain words. Readers take one that they do not know as some other. */
+export const extensible = { 'x-extensible': true } as const
+
 export const LIMIT_MAX = 100
 
 /** What every listing takes. */

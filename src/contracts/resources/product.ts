@@ -1,13 +1,14 @@
 /** Products and their variants: what merchandisers change. Counters of stock are elsewhere (inventory.ts). */
 import { type Static, Type } from 'typebox'
 import { Money } from './money.ts'
-import { closed, Id, Line, Nullable, Quantity, Sku, Slug, Text, Timestamp, Url, Version } from './primitives.ts'
+import { closed, extensible, Id, Line, Nullable, Quantity, Sku, Slug, Text, Timestamp, Url, Version } from './primitives.ts'
 
 export const ProductStatus = Type.Union([Type.Literal('draft'), Type.Literal('active'), Type.Literal('archived')], {
+  ...extensible,
   description: 'draft: being written; active: can be sold; archived: no longer sold, open reservations still hold'
 })
 
-export const VariantStatus = Type.Union([Type.Literal('active'), Type.Literal('archived')])
+export const VariantStatus = Type.Union([Type.Literal('active'), Type.Literal('archived')], extensible)
 
 export const Attributes = Type.Record(
   Type.String({ pattern: '^[A-Za-z][A-Za-z0-9_.:-]{0,63}$' }),

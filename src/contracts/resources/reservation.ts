@@ -1,6 +1,6 @@
 /** A reservation holds stock for one order. */
 import { type Static, Type } from 'typebox'
-import { closed, ForeignId, Id, List, Nullable, Quantity, Timestamp, Version } from './primitives.ts'
+import { closed, extensible, ForeignId, Id, List, Nullable, Quantity, Timestamp, Version } from './primitives.ts'
 
 export const ReservationStatus = Type.Union(
   [
@@ -13,6 +13,7 @@ export const ReservationStatus = Type.Union(
     Type.Literal('awaiting_order')
   ],
   {
+    ...extensible,
     description:
       'reserved: stock is held; committed: it has left; released, expired: it is free again; rejected: it was never held; ' +
       'cancelled_before_create, awaiting_order: other news of the order came before the order itself'

@@ -1,8 +1,8 @@
 /** Users of the reference User Service. */
 import { type Static, Type } from 'typebox'
-import { closed, ForeignId, Line, Timestamp, Version } from './primitives.ts'
+import { closed, extensible, ForeignId, Line, Timestamp, Version } from './primitives.ts'
 
-export const UserStatus = Type.Union([Type.Literal('active'), Type.Literal('suspended')])
+export const UserStatus = Type.Union([Type.Literal('active'), Type.Literal('suspended')], extensible)
 
 export const User = Type.Object(
   {

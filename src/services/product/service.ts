@@ -2,7 +2,7 @@
 import { OrderCancelled, OrderCompleted, OrderConfirmed, OrderCreated } from '#contracts/events/order-events.ts'
 import { productApi } from '#contracts/http/product-api.ts'
 import { on } from '#platform/consumer.ts'
-import { batch, document, download, listing, read, upload, write } from '#platform/handlers.ts'
+import { batch, document, download, feed, listing, read, upload, write } from '#platform/handlers.ts'
 import { defineService } from '#platform/service.ts'
 import { every } from '#platform/timers.ts'
 import { archiveProduct } from './catalog/archive-product.ts'
@@ -21,6 +21,7 @@ import { recordProductView } from './catalog/record-product-view.ts'
 import { updateCategory } from './catalog/update-category.ts'
 import { updateProduct } from './catalog/update-product.ts'
 import { updateVariant } from './catalog/update-variant.ts'
+import { listEvents } from './events/list-events.ts'
 import { exportProducts } from './exports/export-products.ts'
 import { exportProductsAsCsv } from './exports/export-products-as-csv.ts'
 import { cancelImport } from './imports/cancel-import.ts'
@@ -50,9 +51,11 @@ import { releaseReservation } from './inventory/release-reservation.ts'
 import { updateInventory } from './inventory/update-inventory.ts'
 import { updateLocation } from './inventory/update-location.ts'
 import { discardDeadLetter } from './operations/discard-dead-letter.ts'
+import { discardDeadLetters } from './operations/discard-dead-letters.ts'
 import { getDeadLetter } from './operations/get-dead-letter.ts'
 import { listDeadLetters } from './operations/list-dead-letters.ts'
 import { replayDeadLetter } from './operations/replay-dead-letter.ts'
+import { replayDeadLetters } from './operations/replay-dead-letters.ts'
 import { applyPriceSchedules } from './pricing/apply-price-schedules.ts'
 import { createPriceList } from './pricing/create-price-list.ts'
 import { deletePriceList } from './pricing/delete-price-list.ts'
@@ -130,7 +133,11 @@ export const productService = defineService({
     exportProducts: download(exportProducts),
     exportProductsAsCsv: download(exportProductsAsCsv),
 
+    listEvents: feed(listEvents),
+
     listDeadLetters: read(listDeadLetters),
+    replayDeadLetters: read(replayDeadLetters),
+    discardDeadLetters: read(discardDeadLetters),
     getDeadLetter: read(getDeadLetter),
     replayDeadLetter: read(replayDeadLetter),
     discardDeadLetter: write(discardDeadLetter)

@@ -1,0 +1,153 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { noOwnRabbitMq } from '../../test/support/brokers.ts'
+import { type Certificates, makeCertificates } from '../../test/support/certificates.ts'
+import { openFaultProxy } from '../../test/support/fault-proxy.ts'
+import { freePort, type RabbitMqServer, startRabbitMq } from '../../test/support/rabbitmq-server.ts'
+import { names, numbered, range, recording, until } from './conformance-kit.ts'
+import { openRabbitMqBroker } from './rabbitmq.ts'
+
+describe('a RabbitMQ that fails', { skip: noOwnRabbitMq }, () => {
+  let server: RabbitMqServer
+  let certificates: Certificates
+  let folder: string
+  let tlsPort: number
+
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'rabbitmq-crash-'))
+    certificates = await makeCertificates(folder)
+    tlsPort = await freePort()
+    const { ca, cert, key } = certificates.files
+    server = await startRabbitMq({
+      configuration: [
+        `listeners.ssl.1 = 127.0.0.1:${tlsPort}`,
+        `ssl_options.cacertfile = ${ca}`,
+        `ssl_options.certfile = ${cert}`,
+        `ssl_options.keyfile = ${key}`,
+        'ssl_options.verify = verify_peer',
+        'ssl_options.fail_if_no_peer_cert = true'
+      ]
+    })
+  })
+  after(async () => {
+    await server?.[Symbol.asyncDispose]()
+    await rm(folder, { recursive: true, force: true })
+  })
+
+  test('killed again and again under load, it loses nothing that publishing accepted, and the same broker goes on', {
+    timeout: 300_000
+  }, async () => {
+    await using broker = await openRabbitMqBroker({ url: server.url })
+    const { topic, group } = names()
+    const reader = recording({ topic, group })
+    await using _ = await broker.subscribe(reader)
+    const accepted = new Set<number>()
+    let rejected = 0
+    let over = false
+    const publishing = numbered(topic, 4, n => `key-${n}`).map(async (message, publisher) => {
+      for (let n = publisher; !over; n += 4) {
+        // Again until it is accepted, as a relay does: only so can there be an order to keep.
+        for (let done = false; !done && !over; ) {
+          const outcome = broker.publish([{ ...message, headers: { n: `${n}` } }])
+          done = await outcome.then(
+            () => true,
+            () => false
+          )
+          if (done) accepted.add(n)
+          else rejected++
+        }
+      }
+    })
+    for (const crashes of range(2)) {
+      const enough = accepted.size + 200
+      await until(`messages are accepted after ${crashes} crashes`, () => accepted.size > enough, 60_000)
+      await server.kill()
+      await server.start()
+    }
+    const atLast = accepted.size
+    await until('the broker goes on after the last crash', () => accepted.size > atLast + 10, 60_000)
+    over = true
+    await Promise.all(publishing)
+    await until(
+      'everything accepted has arrived',
+      () => {
+        const arrived = new Set(reader.numbers())
+        return [...accepted].every(n => arrived.has(n))
+      },
+      60_000
+    )
+    assert.ok(rejected > 0)
+    for (const publisher of range(4)) {
+      const firsts = [...new Set(reader.numbers().filter(n => n % 4 === publisher))]
+      assert.deepEqual(
+        firsts,
+        firsts.toSorted((one, other) => one - other)
+      )
+    }
+  })
+
+  test('while it is short of memory publishing rejects at once and consuming goes on; afterwards it is accepted again', async () => {
+    await using broker = await openRabbitMqBroker({ url: server.url })
+    const { topic, group } = names()
+    let held = true
+    const reader = recording({ topic, group })
+    await using _ = await broker.subscribe({ ...reader, handle: async delivery => (held ? 'retry' : reader.handle(delivery)) })
+    await broker.publish(numbered(topic, 20, n => `${n}`))
+    await server.evaluate('rabbit_alarm:set_alarm({{resource_limit, memory, node()}, []})')
+    try {
+      await assert.rejects(broker.publish(numbered(topic, 1)), /RabbitMQ takes no messages now: it is low on memory/)
+      await assert.rejects(broker.publish(numbered(names().topic, 1)), /RabbitMQ takes no messages now: it is low on memory/)
+      held = false
+      await until('what it has is consumed', () => reader.got.length >= 20)
+    } finally {
+      await server.evaluate('rabbit_alarm:clear_alarm({resource_limit, memory, node()})')
+    }
+    await until('it accepts again', () =>
+      broker.publish(numbered(topic, 1)).then(
+        () => true,
+        () => false
+      )
+    )
+  })
+
+  test('a line that has gone silent is noticed within 20 s by both sides, and nothing is lost', async () => {
+    await using line = await openFaultProxy(server.url)
+    await using broker = await openRabbitMqBroker({ url: line.url })
+    const { topic, group } = names()
+    const reader = recording({ topic, group })
+    await using _ = await broker.subscribe(reader)
+    const messages = numbered(topic, 40, n => `${n % 4}`)
+    await broker.publish(messages.slice(0, 20))
+    await until('they arrive', () => reader.got.length === 20)
+    line.weather({ silent: true })
+    const began = performance.now()
+    await assert.rejects(broker.publish(messages.slice(20)), /RabbitMQ has not accepted the messages: Heartbeat timeout/)
+    assert.ok(performance.now() - began < 20_000)
+    line.heal()
+    await until('it accepts again', () =>
+      broker.publish(messages.slice(20)).then(
+        () => true,
+        () => false
+      )
+    )
+    await until('everything arrives', () => new Set(reader.numbers()).size === 40)
+  })
+
+  test('over TLS it is spoken to by who trusts its authority and shows a certificate, and nobody else', async () => {
+    const url = `amqps://guest:guest@127.0.0.1:${tlsPort}`
+    const { ca, client } = certificates
+    {
+      await using broker = await openRabbitMqBroker({ url, tls: { ca, ...client } })
+      const { topic, group } = names()
+      const reader = recording({ topic, group })
+      await using _ = await broker.subscribe(reader)
+      await broker.publish(numbered(topic, 3))
+      await until('they arrive', () => reader.got.length === 3)
+    }
+    await assert.rejects(openRabbitMqBroker({ url, tls: client }), /cannot be reached: .*(self-signed|unable to verify)/)
+    await assert.rejects(openRabbitMqBroker({ url, tls: { ca } }), /cannot be reached: .*certificate required/)
+  })
+})

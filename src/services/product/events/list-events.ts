@@ -1,0 +1,11 @@
+import type { feedOperations } from '#contracts/http/product-feed.ts'
+import type { FeedQuestion } from '#platform/event-feed.ts'
+import type { Input } from '#platform/handlers.ts'
+
+type Query = Input<typeof feedOperations.listEvents>['query']
+
+/** What of the log is asked for. Whoever may read some types only is to be given those and no others: here is who asks (`actor`), too. */
+export function listEvents({ query }: { query: Query }): FeedQuestion & { limit: number } {
+  const { after = 0, types = null, limit = 100 } = query
+  return { after, types, limit }
+}
