@@ -16,7 +16,8 @@ const checks: Readonly<Record<string, readonly string[]>> = {
   'dead code': ['knip', '--no-progress', '--treat-config-hints-as-errors'],
   style: ['biome', 'ci', `--colors=${colours}`, '--error-on-warnings', '.'],
   contracts: ['node', 'src/contracts/generate.ts', '--check'],
-  configuration: ['node', 'scripts/configuration.ts', '--check']
+  configuration: ['node', 'scripts/configuration.ts', '--check'],
+  metrics: ['node', 'scripts/metrics.ts', '--check']
 }
 
 const root = join(import.meta.dirname, '..')

@@ -58,7 +58,7 @@ function valuesOf({ type, minimum, maximum, enum: listed, anyOf }: Setting): str
   const choices = listed ?? anyOf?.map(choice => choice.const)
   if (choices) return choices.join(', ')
   if (type === 'boolean') return 'true, false'
-  if (type !== 'integer') return 'text'
+  if (type !== 'integer' && type !== 'number') return 'text'
   return maximum === NO_MAXIMUM ? `at least ${minimum}` : `${minimum} to ${maximum}`
 }
 

@@ -5,6 +5,7 @@
  * publishes a key that takes over by itself once every copy of the key set can have it. `revoke` takes a key out at once: what it signed is
  * refused from then on, by everybody who asks for the keys anew.
  */
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { ConfigInvalid, readConfig } from '#platform/config.ts'
@@ -14,7 +15,6 @@ import { openLog } from '#platform/log.ts'
 import { migrate } from '#platform/migrate.ts'
 import { openSealing } from '#platform/sealing.ts'
 import { LEAD_SECONDS, readSigningKeys, revokeSigningKey, rotateSigningKey } from '#platform/signing-keys.ts'
-import { roles } from '../src/roles.ts'
 
 const EXIT_USAGE = 64
 const USAGE = 'npm run signing-keys -- list | rotate [--in SECONDS] | revoke KID   [--service product]'
@@ -31,11 +31,8 @@ try {
 
 async function run(args: string[]): Promise<void> {
   const { command, kid, serviceName, seconds } = read(args)
-  const found = Object.values(roles).flatMap(role =>
-    role !== 'gateway' && role.service.name === serviceName ? [role.service] : []
-  )
-  const [service] = found
-  if (!service) throw new Unusable(`There is no service ${serviceName}.`)
+  const service = { name: serviceName, migrations: new URL(`../src/services/${serviceName}/migrations/`, import.meta.url) }
+  if (!/^[a-z]+$/.test(serviceName) || !existsSync(service.migrations)) throw new Unusable(`There is no service ${serviceName}.`)
   await using stack = new AsyncDisposableStack()
   const config = readConfig()
   const log = openLog({ LOG_LEVEL: 'warn', LOG_FORMAT: 'auto' })

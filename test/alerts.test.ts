@@ -85,7 +85,7 @@ suite('alerts', { skip: noPromtool }, () => {
     assert.match(await checkRules(), /SUCCESS/)
   })
 
-  test('are silent while all is well', async () => {
+  test('are silent while all is well', { timeout: 240_000 }, async () => {
     await using world = await openWorld()
     const { url } = await world.start()
     const client = world.client(url)

@@ -39,7 +39,12 @@ const serviceOf = (name: string) => `service ${name}`
 /** Who may import whom. A file belongs to the first area that has it. */
 const areas: Area[] = [
   { name: 'tests', files: ['**/*.test.ts', 'test/**', 'src/broker/conformance*.ts'], mayImport: 'anything' },
-  { name: 'contract files', files: ['src/contracts/generate.ts', 'src/contracts/release.ts'], mayImport: ['contracts'], node: ['node:fs', 'node:path'] },
+  {
+    name: 'contract files',
+    files: ['src/contracts/generate.ts', 'src/contracts/release.ts'],
+    mayImport: ['contracts'],
+    node: ['node:fs', 'node:path']
+  },
   { name: 'contracts', files: ['src/contracts/**'], mayImport: [], node: [], never: ['environment', 'process', 'fetch', 'clock'] },
   { name: 'broker interface', files: ['src/broker/broker.ts'], mayImport: [], node: [] },
   { name: 'broker opening', files: ['src/broker/open.ts'], mayImport: ['broker', 'broker interface', ...drivers.map(driverOf)] },
@@ -75,6 +80,7 @@ const doors: Door[] = [
     files: ['src/platform/database.ts', 'src/platform/database-errors.ts', 'src/broker/postgres.ts']
   },
   { technology: 'RabbitMQ', packages: ['amqplib'], files: ['src/broker/rabbitmq-*.ts'] },
+  { technology: 'Kafka', packages: ['@platformatic/kafka'], files: ['src/broker/kafka-client.ts'] },
   { technology: 'migrations', packages: ['node-pg-migrate'], files: ['src/platform/migrate.ts'] },
   {
     technology: 'the web framework',

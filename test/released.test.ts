@@ -8,7 +8,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
 import { apis, events } from '#contracts/catalogue.ts'
 import { eventFile } from '#contracts/event-schema.ts'
-import { brokenPromises, release } from '#contracts/release.ts'
+import { brokenPromises, goldenFile, release } from '#contracts/release.ts'
 import { decode, knownEvents } from '#platform/decode.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -143,10 +143,10 @@ test('an API that is gone is missed', () =>
 
 test('no release is made while an event has no golden body', () =>
   inRelease(folder => {
-    rmSync(join(folder, golden, 'order-created.v1.json'))
+    rmSync(join(folder, golden, 'order-created-v1.json'))
     assert.throws(
       () => release(folder, '1.1.0'),
-      /test\/golden\/events\/order-created\.v1\.json is missing: a body of this event as it is published/
+      /test\/golden\/events\/order-created-v1\.json is missing: a body of this event as it is published/
     )
   }))
 
@@ -156,7 +156,7 @@ const known = knownEvents(events.filter(event => !events.some(({ previous }) => 
 for (const file of readdirSync(join(root, golden))) {
   test(`what was published once is read for ever: ${file}`, () => {
     const event = read(`${golden}/${file}`)
-    const contract = events.find(contract => eventFile(contract) === file)
+    const contract = events.find(contract => goldenFile(contract) === `${golden}/${file}`)
     assert.ok(contract, 'its version is still read')
     const body = Buffer.from(JSON.stringify(event))
     const decoded = decode({ topic: contract.topic, key: '', messageId: '', routingKey: '', headers: {}, body }, known)
@@ -166,6 +166,6 @@ for (const file of readdirSync(join(root, golden))) {
     assert.equal(decoded.key, event[contract.key])
     const ajv = new Ajv2020({ strict: false, allErrors: true })
     addFormats.default(ajv)
-    assert.ok(ajv.validate(read(`contracts/released/events/${file}`), event), ajv.errorsText())
+    assert.ok(ajv.validate(read(`contracts/released/events/${eventFile(contract)}`), event), ajv.errorsText())
   })
 }

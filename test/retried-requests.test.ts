@@ -20,7 +20,7 @@ after(() => service[Symbol.asyncDispose]())
 
 const operations = Object.entries<Operation>(productApi.operations).filter(
   // What is only asked, and what has transactions of its own, has nothing to remember.
-  ([name, { method }]) => method !== 'GET' && !['checkAvailability', 'replayDeadLetter'].includes(name)
+  ([name, { method }]) => method !== 'GET' && !['checkAvailability', 'replayDeadLetter', 'replayDeadLetters'].includes(name)
 )
 const pathOf = ({ path }: Operation, params: Record<string, string> = {}) => path.replace(/\{(\w+)\}/g, (_, name) => params[name]!)
 const ask = (method: string, path: string, body: unknown, headers: Record<string, string>) =>

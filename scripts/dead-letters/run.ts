@@ -14,7 +14,7 @@ export async function run(options: DeadLetterOptions, out: NodeJS.WritableStream
   // Whether anybody is there is known at once; later, a service that dies is waited for.
   await ask(first, options, 'GET', '/v1/dead-letters?limit=1')
   await using client = openHttpClient({ url, credentials })
-  return commands[options.command](client, options, out)
+  return await commands[options.command](client, options, out)
 }
 
 type Run = (client: HttpClient, options: DeadLetterOptions, out: NodeJS.WritableStream) => Promise<boolean>

@@ -4,32 +4,36 @@ import { type Config, readConfig } from '#platform/config.ts'
 import type { Consumer } from '#platform/consumer.ts'
 import { type Database, openDatabase } from '#platform/database.ts'
 import { startEmbeddedPostgres } from '#platform/embedded-postgres.ts'
-import { type Log, openLog } from '#platform/log.ts'
+import { openLog } from '#platform/log.ts'
 import { migrate } from '#platform/migrate.ts'
 import { type Range, type Redelivered, readRange, redeliver } from '#platform/redeliver.ts'
+import { openSealing } from '#platform/sealing.ts'
 import { consumersOf, type Service } from '#platform/service.ts'
+import { openSigner } from '#platform/signing.ts'
 import { roles } from '../../src/roles.ts'
 import type { RedeliverOptions } from './arguments.ts'
 
 /** It cannot be done, and the message says what can. */
 export class Impossible extends Error {}
 
+/** What happens is said on the screen. */
+const log = openLog({ LOG_LEVEL: 'silent', LOG_FORMAT: 'json' })
+
 /** Says whether every event was handled. Throws `Impossible`. */
 export async function run(options: RedeliverOptions, signal: AbortSignal, out: NodeJS.WritableStream): Promise<boolean> {
   const config = readConfig()
-  const log = openLog({ ...config, LOG_LEVEL: 'fatal' })
   await using stack = new AsyncDisposableStack()
   const databaseUrl =
     config.DATABASE_URL ?? stack.use(await startEmbeddedPostgres({ dataDir: join(config.DATA_DIR, 'postgres') })).url
   const service = serviceNamed(options.consumer.split('.')[0]!)
   const open = async (service: Service) => {
-    await mustBeHere(databaseUrl, service.name, log)
+    await mustBeHere(databaseUrl, service.name)
     const url = await migrate(databaseUrl, service, log)
     const nobody = () => {}
     const origin = { source: sourceOf(service.name), announced: nobody, changed: nobody, committed: nobody }
     return stack.use(openDatabase({ url, schema: service.name, poolSize: 2, log, origin }))
   }
-  const consumer = consumerNamed(options.consumer, service, await open(service), config, log)
+  const consumer = consumerNamed(options.consumer, service, await open(service), config)
   const publisher = publisherOf(consumer, options.service)
   const eventLog = publisher === service.name ? consumer.database : await open(serviceNamed(publisher))
   const range = await rangeOf(options, consumer, publisher, eventLog)
@@ -39,8 +43,9 @@ export async function run(options: RedeliverOptions, signal: AbortSignal, out: N
     return true
   }
   out.write(`Handing ${where} to ${consumer.name} again\n`)
-  return tellOutcome(options, range, signal, out, tell =>
-    redeliver({ consumer, eventLog, source: sourceOf(publisher), range, signal, tell })
+  const sign = openSigner({ database: eventLog, sealing: openSealing(config.SIGNING_KEY_SECRET) })
+  return await tellOutcome(options, range, signal, out, tell =>
+    redeliver({ consumer, eventLog, source: sourceOf(publisher), range, signal, sign, tell })
   )
 }
 
@@ -61,7 +66,7 @@ function serviceNamed(name: string): Service {
   return service
 }
 
-function consumerNamed(name: string, service: Service, database: Database, config: Config, log: Log): Consumer {
+function consumerNamed(name: string, service: Service, database: Database, config: Config): Consumer {
   const consumers = consumersOf(service, database, config, log)
   const consumer = consumers.find(consumer => consumer.name === name)
   if (consumer) return consumer
@@ -80,7 +85,7 @@ function publisherOf(consumer: Consumer, asked: string | undefined): string {
 }
 
 /** Nothing is created for a service that runs elsewhere, or is somebody else's. */
-async function mustBeHere(databaseUrl: string, service: string, log: Log): Promise<void> {
+async function mustBeHere(databaseUrl: string, service: string): Promise<void> {
   await using database = openDatabase({ url: databaseUrl, schema: 'public', poolSize: 1, log })
   const [row] = await database.query<{ here: boolean }>('select to_regclass($1) is not null as here', [`${service}.event_log`])
   if (!row!.here)

@@ -59,16 +59,15 @@ export const carrying: Promises = {
     assert.deepEqual(inOrder(numbers()), range(200))
   },
 
-  async 'a group that subscribes later gets what was kept'({ open, features }) {
-    if (!features.keepsForLaterGroups) return { skipped: 'this broker keeps nothing for groups it does not know yet' }
+  async 'a group that subscribes later gets what was kept, and everything from then on'({ open, features }) {
     await using broker = await open()
     const { topic, group } = names()
     await broker.publish(numbered(topic, 20))
     const reader = recording({ topic, group })
     await using _ = await broker.subscribe(reader)
     await broker.publish(numbered(topic, 21).slice(20))
-    await until('all have arrived', () => reader.got.length >= 21)
-    assert.deepEqual(reader.numbers(), range(21))
+    await until('the last has arrived', () => reader.numbers().includes(20))
+    assert.deepEqual(reader.numbers(), features.keepsForLaterGroups ? range(21) : [20])
   },
 
   async 'a message over the limits is refused by name, its neighbours are carried, and one at the limits is carried'({ open }) {
@@ -100,7 +99,7 @@ export const carrying: Promises = {
       return true
     })
     await until('the others have arrived', () => reader.got.length >= 3)
-    assert.deepEqual(reader.numbers(), [0, 2, 1])
+    assert.deepEqual(inOrder(reader.numbers()), [0, 1, 2])
   }
 }
 

@@ -7,9 +7,10 @@ import type { Broker } from './broker.ts'
 import { carrying } from './conformance-carrying.ts'
 import { failing } from './conformance-failing.ts'
 import { ordering } from './conformance-ordering.ts'
+import { waiting } from './conformance-waiting.ts'
 
 export type Features = {
-  /** A group that subscribes later gets what was published before it. */
+  /** A group that subscribes later gets what was published before it; else it gets nothing of that. */
   keepsForLaterGroups: boolean
   /** How soon another member takes over from one that died, at most. */
   takeoverMs: number
@@ -26,8 +27,8 @@ export type Harness = AsyncDisposable & {
   outage(): Promise<AsyncDisposable>
 }
 
-/** Promises by their sentence; a promise that needs a feature the driver does not have answers why it is skipped. */
-export type Promises = Readonly<Record<string, (harness: Harness) => Promise<undefined | { skipped: string }>>>
+/** Promises by their sentence, each with its proof. */
+export type Promises = Readonly<Record<string, (harness: Harness) => Promise<void>>>
 
 /** `skip` says why there is no broker to try it on. */
 export function conforms(driver: string, setup: () => Promise<Harness>, skip: string | false = false): void {
@@ -38,11 +39,8 @@ export function conforms(driver: string, setup: () => Promise<Harness>, skip: st
     })
     after(() => harness?.[Symbol.asyncDispose]())
 
-    for (const [promise, prove] of Object.entries({ ...carrying, ...ordering, ...failing })) {
-      test(promise, { timeout: 90_000 }, async t => {
-        const outcome = await prove(harness!)
-        if (outcome) t.skip(outcome.skipped)
-      })
+    for (const [promise, prove] of Object.entries({ ...carrying, ...ordering, ...failing, ...waiting })) {
+      test(promise, { timeout: 90_000 }, () => prove(harness!))
     }
   })
 }

@@ -13,7 +13,9 @@ export function parseKafkaUrl(url: string): KafkaAddress {
   const [, scheme, who, hosts] = /^(kafkas?):\/\/(?:(.*)@)?([^@/?#]+)\/?$/i.exec(url) ?? []
   const brokers = hosts?.split(',').map(parseHost)
   if (!scheme || !brokers?.every(broker => broker !== undefined))
-    throw new Error("a Kafka cluster's URL is kafka://host:port,host:port or kafkas:// for TLS, with user:password@ before the hosts if need be")
+    throw new Error(
+      "a Kafka cluster's URL is kafka://host:port,host:port or kafkas:// for TLS, with user:password@ before the hosts if need be"
+    )
   const [username, ...password] = (who ?? '').split(':')
   return {
     brokers,

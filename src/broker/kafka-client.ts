@@ -25,7 +25,6 @@ import {
   type syncGroupV5
 } from '@platformatic/kafka'
 import { parseKafkaUrl } from './kafka-address.ts'
-import type { BrokerOptions } from './open.ts'
 
 export {
   cooperativeStickyAssigner,
@@ -55,6 +54,16 @@ type Apis = {
 type ArgumentsOf<Api> = Api extends { async: (connection: never, ...args: infer Arguments) => unknown } ? Arguments : never
 type ReplyOf<Api> = Api extends { async: (...args: never[]) => Promise<infer Reply> } ? Exclude<Reply, boolean> : never
 
+/** How a cluster is reached; as in `BrokerOptions`. */
+export type KafkaClientOptions = {
+  url: string
+  applicationName?: string
+  username?: string
+  password?: string
+  saslMechanism?: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512'
+  tls?: { ca?: string; cert?: string; key?: string }
+}
+
 export type KafkaNode = { host: string; port: number }
 type Connection = Parameters<Apis['Fetch']['async']>[0]
 
@@ -81,7 +90,7 @@ const CONNECT_TIMEOUT_MS = 5_000
 const LONGEST_REQUEST_MS = 120_000
 
 /** Opens no connection yet. */
-export function openKafkaClient(options: BrokerOptions): KafkaClient {
+export function openKafkaClient(options: KafkaClientOptions): KafkaClient {
   const address = parseKafkaUrl(options.url)
   const { username = address.username, password = address.password, saslMechanism: mechanism = 'SCRAM-SHA-512' } = options
   const { ca, cert, key } = options.tls ?? {}
@@ -92,7 +101,9 @@ export function openKafkaClient(options: BrokerOptions): KafkaClient {
     connectTimeout: CONNECT_TIMEOUT_MS,
     requestTimeout: LONGEST_REQUEST_MS,
     ...(username === undefined ? {} : { sasl: { mechanism, username, password: password ?? '' } }),
-    ...(address.secure ? { tls: { ...(ca ? { ca: [...rootCertificates, ca] } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) } } : {})
+    ...(address.secure
+      ? { tls: { ...(ca ? { ca: [...rootCertificates, ca] } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) } }
+      : {})
   })
   const { connections } = base
   const versions = new Map<string, number>()
@@ -157,6 +168,6 @@ export function isTransient(code: number): boolean {
 function reasonOf(error: unknown): string {
   const { message, cause, errors } = (error ?? {}) as { message?: string; cause?: unknown; errors?: unknown[] }
   const inner = cause ?? errors?.[0]
-  if (inner && (message === undefined || !/SASL|authentication/i.test(message))) return `${message ?? ''} ${reasonOf(inner)}`.trim()
+  if (inner && (message === undefined || !/authentication failed/i.test(message))) return `${message ?? ''} ${reasonOf(inner)}`.trim()
   return message || 'the connection was lost'
 }

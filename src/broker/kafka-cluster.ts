@@ -30,7 +30,7 @@ const PARTITIONS = 12
 const DEFAULT_REPLICATION = -1
 /** A message at the limits, with room for Kafka's framing. */
 const MESSAGE_BYTES_MAX = limits.bodyBytes + 128 * 1024
-const MAX_AGE_MS = 60_000
+const MAX_AGE_MS = 15_000
 const REQUEST_MS = 5_000
 /** Until a topic that was created has leaders. */
 const PATIENCE_MS = 10_000
@@ -85,12 +85,22 @@ export function openKafkaCluster(client: KafkaClient): KafkaCluster {
 
   async function create(names: string[]): Promise<void> {
     const configs = [{ name: 'max.message.bytes', value: `${MESSAGE_BYTES_MAX}` }]
-    const topics = names.map(name => ({ name, numPartitions: PARTITIONS, replicationFactor: DEFAULT_REPLICATION, assignments: [], configs }))
+    const topics = names.map(name => ({
+      name,
+      numPartitions: PARTITIONS,
+      replicationFactor: DEFAULT_REPLICATION,
+      assignments: [],
+      configs
+    }))
     const reply = await anybody(node => client.request('CreateTopics', node, REQUEST_MS, topics, REQUEST_MS, false))
     for (const { name, errorCode, errorMessage } of reply.topics) {
       const code = errorName(errorCode)
       if (errorCode === 0 || code === 'TOPIC_ALREADY_EXISTS' || isTransient(errorCode)) continue
-      throw new TopicRefused(name, code === 'INVALID_TOPIC_EXCEPTION', `it does not exist, and creating it ended with ${code} ${errorMessage ?? ''}`)
+      throw new TopicRefused(
+        name,
+        code === 'INVALID_TOPIC_EXCEPTION',
+        `it does not exist, and creating it ended with ${code} ${errorMessage ?? ''}`
+      )
     }
   }
 
@@ -116,10 +126,14 @@ export function openKafkaCluster(client: KafkaClient): KafkaCluster {
       return new Map(wanted.map(name => [name, known.get(name)!]))
     },
     async coordinator(group) {
-      const reply = await anybody(node => client.request('FindCoordinator', node, REQUEST_MS, 0, [group]))
-      const { host, port, errorCode } = reply.coordinators[0]!
-      if (errorCode !== 0) throw new Error(`Kafka has no coordinator for group ${group}: ${errorName(errorCode)}`)
-      return { host, port }
+      // The first group ever makes Kafka create where it keeps groups.
+      for (const deadline = Date.now() + PATIENCE_MS; ; await delay(50)) {
+        const reply = await anybody(node => client.request('FindCoordinator', node, REQUEST_MS, 0, [group]))
+        const { host, port, errorCode } = reply.coordinators[0]!
+        if (errorCode === 0) return { host, port }
+        if (!isTransient(errorCode) || Date.now() > deadline)
+          throw new Error(`Kafka has no coordinator for group ${group}: ${errorName(errorCode)}`)
+      }
     }
   }
 }

@@ -90,7 +90,13 @@ export async function fetchPartitions(options: {
     return led
   }
 
-  async function fetchFrom(node: KafkaNode, name: string, wanted: Reading[], some: boolean, topics: ReadonlyMap<string, KafkaTopic>) {
+  async function fetchFrom(
+    node: KafkaNode,
+    name: string,
+    wanted: Reading[],
+    some: boolean,
+    topics: ReadonlyMap<string, KafkaTopic>
+  ) {
     try {
       const turns = idle.get(name) ?? 0
       const waitMs = some ? Math.min(WAIT_MS, SHORTEST_WAIT_MS * 2 ** Math.min(turns, 10)) : WAIT_MS
@@ -103,7 +109,8 @@ export async function fetchPartitions(options: {
             ({ topic, partition: index }) => index === partition.partitionIndex && [topic, topics.get(topic)!.id].includes(topicId)
           )
           // It may have been given away meanwhile, or read from another broker.
-          if (reading && readings.has(reading) && reading.offset === offsets.get(reading)) records += await take(reading, partition, node)
+          if (reading && readings.has(reading) && reading.offset === offsets.get(reading))
+            records += await take(reading, partition, node)
         }
       idle.set(name, records > 0 ? 0 : turns + 1)
       failures = 0
@@ -143,7 +150,13 @@ export async function fetchPartitions(options: {
   }
 }
 
-function fetchReply(client: KafkaClient, node: KafkaNode, waitMs: number, wanted: readonly Reading[], topics: ReadonlyMap<string, KafkaTopic>) {
+function fetchReply(
+  client: KafkaClient,
+  node: KafkaNode,
+  waitMs: number,
+  wanted: readonly Reading[],
+  topics: ReadonlyMap<string, KafkaTopic>
+) {
   // Version 12 and older know topics by name.
   const version = client.versionOf('Fetch')
   const idOf = (topic: string) => (version > 0 && version <= 12 ? topic : topics.get(topic)!.id)

@@ -24,7 +24,7 @@ export type Heart = {
 const BEAT_MS = 1_000
 const ANSWER_MS = 3_000
 /** How often whoever leads the group looks for new partitions. */
-const LOOK_MS = 60_000
+const LOOK_MS = 15_000
 
 export function startHeart(options: {
   client: KafkaClient

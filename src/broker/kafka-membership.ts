@@ -67,7 +67,8 @@ export function startMembership(options: {
         }
       } catch (error) {
         coordinator = undefined
-        if (++failures > 1) log?.warn({ group, failures, error: String(error) }, 'the consumer group could not be joined and is joined again')
+        if (++failures > 1)
+          log?.warn({ group, failures, error: String(error) }, 'the consumer group could not be joined and is joined again')
         heart?.resume()
         if (heart?.isDoubtful()) await lose()
         const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures, 6)) * (0.5 + Math.random() / 2)
@@ -92,10 +93,28 @@ export function startMembership(options: {
     generation = joined.generationId
     const assignments = joined.leader === memberId ? await assignmentFor(memberId, joined.members, cluster) : []
     const protocol = ['consumer', PROTOCOL] as const
-    const synced = await joining.request('SyncGroup', coordinator, REBALANCE_MS, group, generation, memberId, null, ...protocol, assignments)
+    const synced = await joining.request(
+      'SyncGroup',
+      coordinator,
+      REBALANCE_MS,
+      group,
+      generation,
+      memberId,
+      null,
+      ...protocol,
+      assignments
+    )
     if (synced.errorCode !== 0) return refused(synced.errorCode)
     heart?.stop()
-    heart = startHeart({ client, cluster, group, generation, memberId, coordinator, watched: joined.leader === memberId ? topics : [] })
+    heart = startHeart({
+      client,
+      cluster,
+      group,
+      generation,
+      memberId,
+      coordinator,
+      watched: joined.leader === memberId ? topics : []
+    })
     return take(assignmentOf(synced.assignment))
   }
 
@@ -145,7 +164,8 @@ export function startMembership(options: {
     if (found.errorCode !== 0) throw new Error(`Kafka does not say how far group ${group} has come: ${errorName(found.errorCode)}`)
     return found.topics.flatMap(({ name, partitions }) =>
       partitions.map(({ partitionIndex, committedOffset, errorCode }) => {
-        if (errorCode !== 0) throw new Error(`Kafka does not say how far ${name}/${partitionIndex} has come: ${errorName(errorCode)}`)
+        if (errorCode !== 0)
+          throw new Error(`Kafka does not say how far ${name}/${partitionIndex} has come: ${errorName(errorCode)}`)
         return { topic: name, partition: partitionIndex, offset: committedOffset < 0n ? undefined : Number(committedOffset) }
       })
     )
@@ -170,7 +190,8 @@ export function startMembership(options: {
       const reply = await client.request('OffsetCommit', coordinator, REQUEST_MS, group, generation, memberId, null, topics)
       for (const { name, partitions } of reply.topics)
         for (const { partitionIndex, errorCode } of partitions)
-          if (errorCode !== 0) throw new Error(`Kafka does not store how far ${name}/${partitionIndex} has come: ${errorName(errorCode)}`)
+          if (errorCode !== 0)
+            throw new Error(`Kafka does not store how far ${name}/${partitionIndex} has come: ${errorName(errorCode)}`)
     },
     async leave() {
       ends.abort()

@@ -23,14 +23,25 @@ const ROUND = { messages: 10_000, bytes: 8 * 1024 * 1024 }
 const FIRST_PAUSE_MS = 20
 const LONGEST_PAUSE_MS = 500
 /** Kafka has forgotten who we are, or somebody else's number was given to us: we introduce ourselves anew. */
-const UNKNOWN_TO_KAFKA = ['UNKNOWN_PRODUCER_ID', 'OUT_OF_ORDER_SEQUENCE_NUMBER', 'INVALID_PRODUCER_EPOCH', 'INVALID_PRODUCER_ID_MAPPING']
+const UNKNOWN_TO_KAFKA = [
+  'UNKNOWN_PRODUCER_ID',
+  'OUT_OF_ORDER_SEQUENCE_NUMBER',
+  'INVALID_PRODUCER_EPOCH',
+  'INVALID_PRODUCER_ID_MAPPING'
+]
 /** Halved until the one message is found that is at fault. */
-const FAULT_OF_ONE = ['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE', 'INVALID_RECORD', 'INVALID_TIMESTAMP', 'UNSUPPORTED_FOR_MESSAGE_FORMAT']
+const FAULT_OF_ONE = [
+  'MESSAGE_TOO_LARGE',
+  'RECORD_LIST_TOO_LARGE',
+  'INVALID_RECORD',
+  'INVALID_TIMESTAMP',
+  'UNSUPPORTED_FOR_MESSAGE_FORMAT'
+]
 
 type Waiting = Outgoing & { failed(error: unknown): void }
 
 export function openKafkaProducer(client: KafkaClient, cluster: KafkaCluster): KafkaProducer {
-  let waiting: Waiting[] = []
+  const waiting: Waiting[] = []
   let busy = false
   let identity: { producerId: bigint; producerEpoch: number } | undefined
   const sequences = openSequences()
@@ -67,7 +78,10 @@ export function openKafkaProducer(client: KafkaClient, cluster: KafkaCluster): K
     const carried = refused.length === 0 ? round : round.filter(({ message }) => topics.has(message.topic))
     const queues = batchesOf(carried, ({ topic, key }) => partitionOf(Buffer.from(key), topics.get(topic)!.leaders.length))
     for (let failures = 0; queues.some(queue => queue.length > 0); ) {
-      const failure = await sendHeads(queues.filter(queue => queue.length > 0), deadline)
+      const failure = await sendHeads(
+        queues.filter(queue => queue.length > 0),
+        deadline
+      )
       if (failure === undefined) {
         failures = 0
         continue
@@ -93,7 +107,9 @@ export function openKafkaProducer(client: KafkaClient, cluster: KafkaCluster): K
       const failed = results.filter(result => result.status === 'rejected').map(({ reason }) => reason)
       const worst = failed.find(error => error instanceof ProduceRefused) ?? failed[0]
       if (worst) throw worst
-      return results.map(result => (result.status === 'fulfilled' ? result.value : undefined)).find(failure => failure !== undefined)
+      return results
+        .map(result => (result.status === 'fulfilled' ? result.value : undefined))
+        .find(failure => failure !== undefined)
     } catch (error) {
       if (error instanceof TopicRefused || error instanceof ProduceRefused) throw error
       return (error as Error).message

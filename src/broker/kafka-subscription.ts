@@ -85,7 +85,10 @@ export async function openKafkaSubscription(
     const { promise: late, resolve } = Promise.withResolvers<false>()
     const bound = setTimeout(() => resolve(false), DRAIN_MS)
     if (!(await Promise.race([idle, late])))
-      log?.warn({ group, partitions: [...partitions] }, 'deliveries take longer than partitions can wait, and will come again elsewhere')
+      log?.warn(
+        { group, partitions: [...partitions] },
+        'deliveries take longer than partitions can wait, and will come again elsewhere'
+      )
     clearTimeout(bound)
     for (const name of partitions) owned.delete(name)
     return leaving
@@ -112,7 +115,8 @@ export async function openKafkaSubscription(
           for (const [index, one] of dirty.entries()) one.committed(offsets[index]!.offset)
           return
         } catch (error) {
-          if (attempt === COMMIT_ATTEMPTS) log?.warn({ group, error: String(error) }, 'how far the group has come could not be stored')
+          if (attempt === COMMIT_ATTEMPTS)
+            log?.warn({ group, error: String(error) }, 'how far the group has come could not be stored')
         }
       }
       // What is still ours is tried again.

@@ -2,15 +2,15 @@
  * Messages over Apache Kafka: a topic is a topic of the same name, the key is the record's key, and its partition the one that every Kafka
  * client chooses for it. A consumer group is a consumer group. Dead letters of a group go to the topic `<group>.dead-letters`.
  */
-import { type Broker, type Message, MessagesRefused } from './broker.ts'
-import { openKafkaClient } from './kafka-client.ts'
+import { type Broker, type BrokerLog, type Message, MessagesRefused } from './broker.ts'
+import { type KafkaClientOptions, openKafkaClient } from './kafka-client.ts'
 import { openKafkaCluster } from './kafka-cluster.ts'
 import { openKafkaProducer } from './kafka-producer.ts'
 import { openKafkaSubscription } from './kafka-subscription.ts'
+import { waitingIn } from './kafka-waiting.ts'
 import { refusal } from './limits.ts'
-import type { BrokerOptions } from './open.ts'
 
-export async function openKafkaBroker(options: BrokerOptions): Promise<Broker> {
+export async function openKafkaBroker(options: KafkaClientOptions & { log?: BrokerLog }): Promise<Broker> {
   const client = openKafkaClient(options)
   const cluster = openKafkaCluster(client)
   const producer = openKafkaProducer(client, cluster)
@@ -48,6 +48,7 @@ export async function openKafkaBroker(options: BrokerOptions): Promise<Broker> {
         }
       }
     },
+    waiting: groups => waitingIn(client, cluster, groups),
     async [Symbol.asyncDispose]() {
       await Promise.all(Array.from(subscriptions, subscription => subscription[Symbol.asyncDispose]()))
       await client[Symbol.asyncDispose]()

@@ -15,13 +15,13 @@ export type BrokerOptions = {
 }
 
 /** The driver for each scheme of a broker's URL. */
-const drivers: Record<string, ((options: BrokerOptions) => Promise<Broker>) | undefined> = {
+const drivers: Record<string, (options: BrokerOptions) => Promise<Broker>> = {
   postgres: async options => (await import('./postgres.ts')).openPostgresBroker(options),
   postgresql: async options => (await import('./postgres.ts')).openPostgresBroker(options),
   amqp: async options => (await import('./rabbitmq.ts')).openRabbitMqBroker(options),
   amqps: async options => (await import('./rabbitmq.ts')).openRabbitMqBroker(options),
-  kafka: undefined,
-  kafkas: undefined
+  kafka: async options => (await import('./kafka.ts')).openKafkaBroker(options),
+  kafkas: async options => (await import('./kafka.ts')).openKafkaBroker(options)
 }
 
 /** Opens the broker that the URL names. */
@@ -29,7 +29,5 @@ export async function openBroker(options: BrokerOptions): Promise<Broker> {
   const scheme = options.url.split(':', 1)[0]!.toLowerCase()
   if (!Object.hasOwn(drivers, scheme))
     throw new Error(`a broker's URL starts with postgres://, amqp:// or kafka://, not with '${scheme}'`)
-  const open = drivers[scheme]
-  if (!open) throw new Error(`this build does not carry the driver for ${scheme}:// yet; use postgres://`)
-  return open(options)
+  return drivers[scheme]!(options)
 }

@@ -30,17 +30,19 @@ type Batch = {
   reject(error: Error): void
 }
 
-const IN_FLIGHT_MAX = 500
+const IN_FLIGHT = { messages: 500, bytes: 16 * 1024 * 1024 }
 /** A quorum queue without its majority confirms nothing. */
 const CONFIRM_TIMEOUT_MS = 15_000
 
 export function openConfirms(channel: ConfirmChannel, events: ConfirmsEvents): Confirms {
   /** With something to send, in the order in which they came. */
   const waiting: Batch[] = []
-  /** The batch of each message in flight; the first has the tag `firstTag`. */
+  /** The batch of each message in flight, and its size; the first has the tag `firstTag`. */
   let tags: (Batch | undefined)[] = []
+  let sizes: number[] = []
   let firstTag = 1
   let inFlight = 0
+  let bytesInFlight = 0
   let paused: Error | undefined
   const patience = setTimeout(() => {
     // What blocks a connection may last; that it is still there, heartbeats say.
@@ -52,7 +54,7 @@ export function openConfirms(channel: ConfirmChannel, events: ConfirmsEvents): C
   channel.on('return', ({ fields }: Returned) => events.unroutable(fields.exchange, fields.routingKey))
 
   function fill(): void {
-    while (inFlight < IN_FLIGHT_MAX && waiting.length > 0) {
+    while (inFlight < IN_FLIGHT.messages && bytesInFlight < IN_FLIGHT.bytes && waiting.length > 0) {
       const batch = waiting[0]!
       if (!batch.over && batch.sent < batch.messages.length) sendNext(batch)
       else waiting.shift()
@@ -73,7 +75,9 @@ export function openConfirms(channel: ConfirmChannel, events: ConfirmsEvents): C
     }
     if (inFlight++ === 0) patience.refresh()
     batch.unconfirmed++
+    bytesInFlight += byteLength
     tags.push(batch)
+    sizes.push(byteLength)
   }
 
   function settle(deliveryTag: number, multiple: boolean, confirmed: boolean): void {
@@ -83,6 +87,7 @@ export function openConfirms(channel: ConfirmChannel, events: ConfirmsEvents): C
       if (!batch) continue
       tags[index] = undefined
       inFlight--
+      bytesInFlight -= sizes[index]!
       batch.unconfirmed--
       if (confirmed) finish(batch)
       else end(batch, new Error('RabbitMQ has not taken a message: a queue is full or has lost its majority'))
@@ -90,6 +95,7 @@ export function openConfirms(channel: ConfirmChannel, events: ConfirmsEvents): C
     const pending = tags.findIndex(batch => batch !== undefined)
     const settled = pending < 0 ? tags.length : pending
     tags = tags.slice(settled)
+    sizes = sizes.slice(settled)
     firstTag += settled
     patience.refresh()
     fill()

@@ -30,7 +30,7 @@ export type Link = AsyncDisposable & {
 
 /** A peer that fell silent is noticed after two to three of these. */
 const HEARTBEAT_SECONDS = 5
-const CONNECT_TIMEOUT_MS = 5_000
+const CONNECT_TIMEOUT_MS = 10_000
 const CLOSE_TIMEOUT_MS = 2_000
 
 /** `purpose` is what RabbitMQ shows behind the application's name: publishing and consuming have a connection each, since it blocks publishers. */
@@ -83,7 +83,7 @@ async function open(options: RabbitMqOptions, purpose: string): Promise<RabbitMq
         ...tlsOptions(options),
         noDelay: true,
         keepAlive: true,
-        keepAliveDelay: CONNECT_TIMEOUT_MS,
+        keepAliveDelay: HEARTBEAT_SECONDS * 1000,
         timeout: CONNECT_TIMEOUT_MS,
         clientProperties: { connection_name: `${options.applicationName ?? 'broker'} ${purpose}` }
       }

@@ -48,27 +48,27 @@ describe('a RabbitMQ that fails', { skip: noOwnRabbitMq }, () => {
     let rejected = 0
     let over = false
     const publishing = numbered(topic, 4, n => `key-${n}`).map(async (message, publisher) => {
-      for (let n = publisher; !over; n += 4) {
-        // Again until it is accepted, as a relay does: only so can there be an order to keep.
+      for (let first = publisher; !over; first += 40) {
+        const ten = range(10).map(n => ({ ...message, headers: { n: `${first + 4 * n}` } }))
+        // Again until they are accepted, as a relay does: only so can there be an order to keep.
         for (let done = false; !done && !over; ) {
-          const outcome = broker.publish([{ ...message, headers: { n: `${n}` } }])
-          done = await outcome.then(
+          done = await broker.publish(ten).then(
             () => true,
             () => false
           )
-          if (done) accepted.add(n)
-          else rejected++
+          if (!done) rejected++
+          else for (const { headers } of ten) accepted.add(Number(headers.n))
         }
       }
     })
     for (const crashes of range(2)) {
-      const enough = accepted.size + 200
+      const enough = accepted.size + 1_000
       await until(`messages are accepted after ${crashes} crashes`, () => accepted.size > enough, 60_000)
       await server.kill()
       await server.start()
     }
     const atLast = accepted.size
-    await until('the broker goes on after the last crash', () => accepted.size > atLast + 10, 60_000)
+    await until('the broker goes on after the last crash', () => accepted.size > atLast + 100, 60_000)
     over = true
     await Promise.all(publishing)
     await until(
@@ -134,6 +134,35 @@ describe('a RabbitMQ that fails', { skip: noOwnRabbitMq }, () => {
       )
     )
     await until('everything arrives', () => new Set(reader.numbers()).size === 40)
+  })
+
+  test('the permissions that are documented are enough, and without them it is said what is missing', async () => {
+    const binary = (text: string) => `<<${JSON.stringify(text)}/utf8>>`
+    const call = (name: string, ...args: string[]) =>
+      server.evaluate(`rabbit_auth_backend_internal:${name}(${[...args, 'acting'].map(binary).join(', ')})`)
+    await call('add_user', 'svc', 'p@ss/wörd')
+    const url = new URL(server.url)
+    url.username = 'svc'
+    url.password = encodeURIComponent('p@ss/wörd')
+    await assert.rejects(
+      openRabbitMqBroker({ url: url.href }),
+      /the user 'svc' may not use the virtual host '\/', or it is not there/
+    )
+    await call('set_permissions', 'svc', '/', '^$', '^$', '^$')
+    const { topic, group } = names()
+    {
+      await using broker = await openRabbitMqBroker({ url: url.href })
+      const missing = /ACCESS_REFUSED.*The user needs the permissions of docs\/how-to\/rabbitmq.md/
+      await assert.rejects(broker.publish(numbered(topic, 1)), missing)
+      await assert.rejects(broker.subscribe(recording({ topic, group })), missing)
+    }
+    const own = '^conformance[.].+'
+    await call('set_permissions', 'svc', '/', own, `${own}|^amq[.]default$`, own)
+    await using broker = await openRabbitMqBroker({ url: url.href })
+    const reader = recording({ topic, group })
+    await using _ = await broker.subscribe({ ...reader, handle: async each => (await reader.handle(each)) && 'dead-letter' })
+    await broker.publish(numbered(topic, 3))
+    await until('they arrive', () => reader.got.length === 3)
   })
 
   test('over TLS it is spoken to by who trusts its authority and shows a certificate, and nobody else', async () => {

@@ -100,6 +100,7 @@ function openTally(log?: BrokerLog): { add(topic: string, routingKey: string): v
 
   return {
     add(topic, routingKey) {
+      log?.unroutable?.(topic)
       const name = `${topic} ${routingKey}`
       untold.set(name, (untold.get(name) ?? 0) + 1)
       if (!quiet) tell()

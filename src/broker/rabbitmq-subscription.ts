@@ -16,8 +16,15 @@ const CLOSE_TIMEOUT_MS = 5_000
 /** A quorum queue is only there once a majority of its nodes has it. */
 const DECLARE_TIMEOUT_MS = 30_000
 
+export type Member = AsyncDisposable & {
+  group: string
+  /** Deliveries that it has and has not settled. */
+  readonly held: number
+}
+
 /** A consumer on a channel of its own. */
 type Consumer = {
+  readonly held: number
   /** Aborts when it gets no more. */
   ends: AbortSignal
   /** Waits for what is in flight and gives back the rest. */
@@ -25,13 +32,13 @@ type Consumer = {
 }
 
 /** Declares the group's queue and takes part until disposed. Rejects when the broker is away. */
-export async function openRabbitMqSubscription(link: Link, subscription: Subscription, log?: BrokerLog): Promise<AsyncDisposable> {
+export async function openRabbitMqSubscription(link: Link, subscription: Subscription, log?: BrokerLog): Promise<Member> {
   const { group } = subscription
   const stopped = new AbortController()
-  const ended = takePart(await openConsumer(link, subscription, log))
+  let consumer: Consumer | undefined = await openConsumer(link, subscription, log)
+  const ended = takePart()
 
-  async function takePart(first: Consumer): Promise<void> {
-    let consumer: Consumer | undefined = first
+  async function takePart(): Promise<void> {
     let failures = 0
     while (consumer || !stopped.signal.aborted) {
       try {
@@ -53,6 +60,10 @@ export async function openRabbitMqSubscription(link: Link, subscription: Subscri
   }
 
   return {
+    group,
+    get held() {
+      return consumer?.held ?? 0
+    },
     async [Symbol.asyncDispose]() {
       stopped.abort()
       await ended
@@ -70,6 +81,7 @@ async function openConsumer(link: Link, subscription: Subscription, log?: Broker
   channel.on('close', () => gone.abort(new Error('the channel was closed')))
   const lanes = openLanes(subscription, log)
   const acks = openAcks(channel)
+  let held = 0
 
   try {
     await within(DECLARE_TIMEOUT_MS, declareGroup(channel, subscription))
@@ -77,7 +89,11 @@ async function openConsumer(link: Link, subscription: Subscription, log?: Broker
     await channel.consume(group, message => {
       if (!message) return gone.abort(new Error('the queue was deleted'))
       const { deliveryTag } = message.fields
-      lanes.add(toDelivery(message, group, topics), verdict => acks.settle(deliveryTag, verdict))
+      held++
+      lanes.add(toDelivery(message, group, topics), verdict => {
+        held--
+        acks.settle(deliveryTag, verdict)
+      })
     })
   } catch (error) {
     await close()
@@ -90,6 +106,9 @@ async function openConsumer(link: Link, subscription: Subscription, log?: Broker
 
   return {
     ends,
+    get held() {
+      return held
+    },
     async stop() {
       // Not cancelled first: RabbitMQ would turn to the next member while this one still has messages in flight.
       await lanes.stop()

@@ -36,7 +36,6 @@ export function toProperties({ headers, key, messageId }: Message): Options.Publ
   return properties
 }
 
-/** `topics` are those of the subscription, for a message that somebody put into the queue by hand. */
 export function toDelivery({ fields, properties, content }: ConsumeMessage, group: string, topics: readonly string[]): Delivery {
   const wire: Record<string, unknown> = properties.headers ?? {}
   const headers: Record<string, string> = {}
@@ -50,15 +49,27 @@ export function toDelivery({ fields, properties, content }: ConsumeMessage, grou
     else if (name.startsWith(ESCAPE)) define(headers, name.slice(ESCAPE.length), text)
     else if (!brokers.test(name)) headers[name] = text
   }
-  const topic = fields.exchange || textOf(wire['x-first-death-exchange'] ?? topics[0])
+  const { topic, routingKey } = fields.exchange
+    ? { topic: fields.exchange, routingKey: fields.routingKey }
+    : originOf(wire, fields, topics)
   return {
     topic,
     key: key ?? headers.ce_partitionkey ?? '',
     messageId: textOf(properties.messageId ?? ''),
-    routingKey: fields.routingKey,
+    routingKey,
     headers,
     body: content,
     position: `${topic}@${group}/${fields.deliveryTag}`
+  }
+}
+
+/** Of a message that somebody put into the queue itself: a dead letter says where it came from, of others the first topic is assumed. */
+function originOf(wire: Record<string, unknown>, { routingKey }: { routingKey: string }, topics: readonly string[]) {
+  const [death] = Array.isArray(wire['x-death']) ? wire['x-death'] : []
+  const keys = death?.['routing-keys']
+  return {
+    topic: textOf(wire['x-first-death-exchange'] ?? topics[0]),
+    routingKey: Array.isArray(keys) && typeof keys[0] === 'string' ? keys[0] : routingKey
   }
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { type ChannelModel, type ConsumeMessage, connect } from 'amqplib'
+import { type ChannelModel, type ConsumeMessage, connect, type Options } from 'amqplib'
 import { noRabbitMq, testRabbitMqUrl } from '../../test/support/brokers.ts'
 import type { Broker, Message } from './broker.ts'
 import { conforms } from './conformance.ts'
@@ -223,23 +223,24 @@ describe('RabbitMQ as a broker', { skip: noRabbitMq }, () => {
     assert.equal(warnings.filter(({ message }) => message.startsWith('no queue was bound')).length, 1)
   })
 
-  test('publishing rejects when a queue refuses a message, and sends nothing more of that batch', async () => {
+  test('publishing rejects when a queue refuses any message, the last as well, and sends nothing more of that batch', async () => {
     await using broker = await open()
     const { topic } = names()
     const channel = await direct.createChannel()
     declared.topics.add(topic)
     await channel.assertExchange(topic, 'topic', { durable: true })
-    const full = { arguments: { 'x-max-length': 1, 'x-overflow': 'reject-publish' } }
+    const full = { arguments: { 'x-max-length': 100, 'x-overflow': 'reject-publish' } }
     const { queue } = await channel.assertQueue('', { exclusive: true, ...full })
     await channel.bindQueue(queue, topic, '#')
     const { queue: whole } = await channel.assertQueue('', { exclusive: true })
     await channel.bindQueue(whole, topic, '#')
+    await assert.rejects(broker.publish(numbered(topic, 110)), /has not taken a message: a queue is full/)
     await assert.rejects(broker.publish(numbered(topic, 5_000)), /has not taken a message: a queue is full/)
+    await channel.unbindQueue(queue, topic, '#')
+    // Accepted after everything that was sent before it.
+    await broker.publish(numbered(topic, 1))
     const { messageCount } = await channel.checkQueue(whole)
     assert.ok(messageCount < 1_500, `${messageCount} were sent`)
-    await channel.purgeQueue(queue)
-    await channel.unbindQueue(queue, topic, '#')
-    await broker.publish(numbered(topic, 10))
     await channel.close()
   })
 
@@ -279,6 +280,45 @@ describe('RabbitMQ as a broker', { skip: noRabbitMq }, () => {
       reader.numbers().slice(2_900),
       range(100).map(n => n * 30)
     )
+  })
+
+  test('a dead letter that an operator moves back into the queue arrives as it was', async () => {
+    await using broker = await open()
+    const { topic, group } = names()
+    const reader = recording({ topic, group })
+    let poisonous = true
+    await using _ = await broker.subscribe({
+      ...reader,
+      handle: async delivery => {
+        await reader.handle(delivery)
+        return poisonous ? 'dead-letter' : 'ack'
+      }
+    })
+    await broker.publish(numbered(topic, 1))
+    const channel = await direct.createChannel()
+    await until('it is set aside', async () => (await channel.checkQueue(`${group}.dead-letters`)).messageCount === 1)
+    poisonous = false
+    const letter = await channel.get(`${group}.dead-letters`)
+    assert.ok(letter)
+    channel.sendToQueue(group, letter.content, letter.properties as Options.Publish)
+    channel.ack(letter)
+    await until('it has arrived again', () => reader.got.length === 2)
+    const [first, again] = reader.got.map(({ position: _, ...message }) => message)
+    assert.deepEqual(again, first)
+    await channel.close()
+  })
+
+  test('what a member holds and cannot settle counts as waiting', async () => {
+    await using broker = await open()
+    const { topic, group } = names()
+    let stuck = true
+    const reader = recording({ topic, group })
+    await using _ = await broker.subscribe({ ...reader, handle: async delivery => (stuck ? 'retry' : reader.handle(delivery)) })
+    await broker.publish(numbered(topic, 600))
+    const told = async () => (await broker.waiting!([{ group, topics: [topic] }])).get(group)
+    await until('all of them wait', async () => (await told()) === 600)
+    stuck = false
+    await until('none waits', async () => (await told()) === 0)
   })
 
   test('a queue that is deleted while it is consumed is declared again', async () => {

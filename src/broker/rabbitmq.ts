@@ -6,15 +6,15 @@ import { type Broker, type Message, MessagesRefused } from './broker.ts'
 import { refusal } from './limits.ts'
 import { openLink, type RabbitMqOptions } from './rabbitmq-connection.ts'
 import { openPublisher } from './rabbitmq-publisher.ts'
-import { openRabbitMqSubscription } from './rabbitmq-subscription.ts'
-import { waitingIn } from './rabbitmq-waiting.ts'
+import { type Member, openRabbitMqSubscription } from './rabbitmq-subscription.ts'
+import { readyIn } from './rabbitmq-waiting.ts'
 
 /** Rejects when RabbitMQ is away; afterwards the driver outlives its outages. */
 export async function openRabbitMqBroker(options: RabbitMqOptions): Promise<Broker> {
   const { log } = options
   const publishing = openLink(options, 'publishing')
   const consuming = openLink(options, 'consuming')
-  const members = new Set<AsyncDisposable>()
+  const members = new Set<Member>()
   await publishing.connection()
   const publisher = openPublisher(publishing, log)
 
@@ -45,7 +45,12 @@ export async function openRabbitMqBroker(options: RabbitMqOptions): Promise<Brok
         }
       }
     },
-    waiting: groups => waitingIn(publishing, groups),
+    async waiting(groups) {
+      const names = groups.map(({ group }) => group)
+      const waiting = await readyIn(consuming, names)
+      for (const { group, held } of members) if (waiting.has(group)) waiting.set(group, waiting.get(group)! + held)
+      return waiting
+    },
     async [Symbol.asyncDispose]() {
       await Promise.all(Array.from(members, member => member[Symbol.asyncDispose]()))
       await Promise.all([publishing, consuming].map(link => link[Symbol.asyncDispose]()))

@@ -1,4 +1,4 @@
-/** The AsyncAPI 3.0 document: topics, the events on them, and what the Product Service sends and receives. */
+/** The AsyncAPI 3.1 document: topics, the events on them, and what the Product Service sends and receives. */
 import { events } from './catalogue.ts'
 import type { EventContract, Topic } from './define.ts'
 import { routingKey } from './envelope.ts'
@@ -14,7 +14,7 @@ export function asyncApi(): JsonObject {
   const messages = Object.fromEntries(events.map(event => [eventName(event), messageOf(event, schemas)]))
   const topics = Map.groupBy(events, event => event.topic)
   return {
-    asyncapi: '3.0.0',
+    asyncapi: '3.1.0',
     info: {
       title: 'Product Service events',
       version: '1.0.0',

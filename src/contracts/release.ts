@@ -16,20 +16,22 @@ import { openApi } from './openapi.ts'
 
 const folder = 'contracts/released'
 const table = `${folder}/release.json`
-/** One body per event and version, as it was published: what every later release still has to read. */
-const examples = 'test/golden/events'
+/** Where a body of an event as it was published is kept: what every later release still has to read. */
+export function goldenFile(event: EventContract): string {
+  return `test/golden/events/${eventFile(event).replace('.v', '-v')}`
+}
 
 /** One message for each promise of the last release below `root` that the contracts break; none without a release. */
 export function brokenPromises(root: string): string[] {
   if (!existsSync(join(root, table))) return []
   const now = new Map(events.map(event => [eventName(event), event]))
-  const carried = Object.entries((read(join(root, table)) as Table).events)
+  const before = Object.entries((read(join(root, table)) as Table).events)
   return [
     ...documents(root, 'events').flatMap(([, released]) => {
       const event = now.get(String(released.title))
       return incompatibilities(released, event && eventSchema(event))
     }),
-    ...carried.flatMap(([name, before]) => carriedOtherwise(name, before, now.get(name))),
+    ...before.flatMap(([name, carried]) => carriedOtherwise(name, carried, now.get(name))),
     ...documents(root, 'openapi').flatMap(([file, released]) => {
       const api = apis.find(api => apiFile(api) === file)
       return api
@@ -65,7 +67,7 @@ function carriedOtherwise(name: string, before: Carried, event: EventContract | 
 export function release(root: string, version: string): string[] {
   const broken = brokenPromises(root)
   if (broken.length > 0) throw new Error(broken.join('\n'))
-  const missing = events.map(event => `${examples}/${eventFile(event)}`).filter(path => !existsSync(join(root, path)))
+  const missing = events.map(goldenFile).filter(path => !existsSync(join(root, path)))
   if (missing.length > 0)
     throw new Error(missing.map(path => `${path} is missing: a body of this event as it is published`).join('\n'))
   const promised: Table = { release: version, events: Object.fromEntries(events.map(event => [eventName(event), carried(event)])) }

@@ -85,16 +85,14 @@ async function assertRefused(token: string, status = 401, by = authenticator): P
 }
 
 describe('an access token', () => {
-  test('tells who calls, and what they may', async () => {
-    const scopes = new Set(['catalog:read', 'orders:write'])
-    assert.deepEqual(await authenticate(`Bearer ${await sign()}`), { subject: 'u-1', clientId: 'shop', scopes })
-    assert.deepEqual(await authenticate(`bearer ${await sign({ client_id: undefined })}`), {
-      subject: 'u-1',
-      clientId: 'u-1',
-      scopes
-    })
-    const none = await authenticate(`Bearer ${await sign({ scope: undefined })}`)
-    assert.deepEqual(none, { subject: 'u-1', clientId: 'shop', scopes: new Set() })
+  test('tells who calls, what they may, and until when', async () => {
+    const exp = now() + 300
+    // Clocks differ by half a minute at most.
+    const known = { subject: 'u-1', scopes: new Set(['catalog:read', 'orders:write']), expiresAtMs: (exp + 30) * 1000 }
+    assert.deepEqual(await authenticate(`Bearer ${await sign({ exp })}`), { ...known, clientId: 'shop' })
+    assert.deepEqual(await authenticate(`bearer ${await sign({ exp, client_id: undefined })}`), { ...known, clientId: 'u-1' })
+    const none = await authenticate(`Bearer ${await sign({ exp, scope: undefined })}`)
+    assert.deepEqual(none, { ...known, clientId: 'shop', scopes: new Set() })
   })
 
   test('may be signed in each of the ways that we allow, for us among others, with the long name of its type', async () => {

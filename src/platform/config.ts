@@ -170,12 +170,17 @@ export function readConfig(environment: Record<string, string | undefined> = pro
   }
   const config = values as Config
   for (const name of Object.keys(values).filter(name => name.endsWith('_URL'))) {
-    if (!URL.canParse(String(values[name]))) faults.push(`${name}: must be a URL`)
+    if (!URL.canParse(firstHostOf(String(values[name])))) faults.push(`${name}: must be a URL`)
   }
   faults.push(...faultsOfTrust(config))
   if (config.NODE_ENV === 'production') faults.push(...unsafeInProduction(config))
   if (faults.length > 0) throw new ConfigInvalid([...new Set(faults)])
   return config
+}
+
+/** A URL of Kafka may list hosts, which no URL parser takes. */
+function firstHostOf(url: string): string {
+  return url.replace(/^(kafkas?:\/\/[^,/]*)(,[^,/\s]+)+/i, '$1')
 }
 
 function secretOf(name: string, environment: Record<string, string | undefined>, faults: string[]): string | undefined {

@@ -247,6 +247,26 @@ suite('what fails for now', () => {
     ])
   })
 
+  test("includes what never comes back: what it did is undone, and what it does later is nobody's", async () => {
+    const { promise: released, resolve: release } = Promise.withResolvers<void>()
+    const late = Promise.withResolvers<unknown>()
+    const consumer = consumerOf(
+      async (tx, event) => {
+        await leaveEffect(tx, event)
+        await released
+        late.resolve(leaveEffect(tx, event).catch(error => error.message))
+      },
+      { timeoutMs: 100 }
+    )
+    assert.equal(await consume(consumer, delivered('stuck', 1)), 'ack')
+    assert.equal(await consume(consumerOf(leaveEffect), delivered('other', 1)), 'ack')
+    release()
+    assert.equal(await late.promise, 'the transaction has ended')
+    const error = 'TimedOut: it was not handled within 100 ms'
+    assert.deepEqual(await parked(), [{ key: 'stuck', attempts: 1, first_error: error, last_error: error }])
+    assert.deepEqual(await effects(), ['other 1'])
+  })
+
   test('becomes a dead letter where there are no further tries', async () => {
     const consumer = consumerOf(() => Promise.reject(new Error('no')), { retryDelaysMs: [] })
     assert.equal(await consume(consumer, delivered('a', 1)), 'ack')

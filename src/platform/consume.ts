@@ -114,9 +114,9 @@ async function keep(consumer: Consumer, delivery: Delivery, decoded: DecodedEven
 
 /** Parks what nobody can verify yet, claimed under an identity of its own. */
 function awaitKey(consumer: Consumer, delivery: Delivery, unverified: Unverified): Promise<string> {
-  const { error, retryInMs: delayMs } = unverified
+  const { source, inboxId, error, retryInMs: delayMs } = unverified
   return consumer.database.transact(async tx => {
-    if ((await claim(tx, consumer, unverified, delivery.key)) === 'duplicate') return 'duplicate'
+    if ((await claim(tx, consumer, { source, eventId: inboxId }, delivery.key)) === 'duplicate') return 'duplicate'
     await park(tx, consumer, delivery, { attempts: 0, delayMs, error, unverified: true })
     return 'parked'
   })
@@ -128,7 +128,7 @@ type Claim = 'fresh' | 'duplicate' | 'behind'
 async function claim(
   tx: Transaction,
   consumer: Consumer,
-  { source, eventId }: DecodedEvent | Unverified,
+  { source, eventId }: Pick<DecodedEvent, 'source' | 'eventId'>,
   key: string
 ): Promise<Claim> {
   const [row] = await tx.query<{ claim: Claim }>('select claim($1, $2, $3, $4)', [consumer.name, source, eventId, key])

@@ -19,11 +19,13 @@ export function setAside(
   attempts = 1
 ): Promise<boolean> {
   return consumer.database.transact(async tx => {
-    if (!(await claimInInbox(tx, consumer, decoded.source, decoded.eventId))) return false
+    if (!(await claimInInbox(tx, consumer, decoded.source, inboxIdOf(decoded)))) return false
     await insertDeadLetter(tx, consumer, message, decoded, { reason, attempts, firstError: error, lastError: error })
     return true
   })
 }
+
+const inboxIdOf = (decoded: Known) => ('inboxId' in decoded ? decoded.inboxId : undefined) ?? decoded.eventId
 
 /** False when the inbox has the event already. The caller holds its key, or need not. */
 export async function claimInInbox(tx: Transaction, consumer: Consumer, source: string, eventId: string): Promise<boolean> {
@@ -149,11 +151,14 @@ const conditions: Readonly<Record<string, string>> = {
   after: 'dead_letter_id >'
 }
 
-/** What is asked for as SQL, of the conditions that were given only, so that each finds its index. */
+/** What is asked for as SQL, of the conditions that were given only, so that each finds its index; those that are open have theirs. */
 export function matching(filter: DeadLetterFilter & { after?: string | null }): { where: string; values: unknown[] } {
-  const given = Object.entries(filter).filter(([name, value]) => Object.hasOwn(conditions, name) && value != null)
+  const isOpen = filter.status === 'open'
+  const given = Object.entries(filter).filter(
+    ([name, value]) => Object.hasOwn(conditions, name) && value != null && !(isOpen && name === 'status')
+  )
   const parts = given.map(([name], index) => `${conditions[name]} $${index + 1}`)
-  return { where: ['true', ...parts].join(' and '), values: given.map(([, value]) => value) }
+  return { where: [isOpen ? `status = 'open'` : 'true', ...parts].join(' and '), values: given.map(([, value]) => value) }
 }
 
 /** A page of a hundred dead letters of ten megabytes each would be too much for whoever reads it. */

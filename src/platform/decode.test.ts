@@ -76,7 +76,7 @@ test('unknown properties are read all the same', () => {
 })
 
 test('what a newer publisher adds to an event is read, at any depth, and so are words of enumerations that may grow', () => {
-  const golden = readFileSync(new URL('../../test/golden/events/product-created.v1.json', import.meta.url), 'utf8')
+  const golden = readFileSync(new URL('../../test/golden/events/product-created-v1.json', import.meta.url), 'utf8')
   const product = JSON.parse(golden)
   product.status = 'paused'
   product.variants[0].prices[0] = { amount: '1.00', currency: 'XYZ', taxIncluded: true }

@@ -29,6 +29,8 @@ export type Decoded =
       error: string
       source: string
       eventId: string
+      /** Its place in the inbox, where that is not to be the one of its id. */
+      inboxId?: string
       type: string | null
       key: string
     }

@@ -4,6 +4,7 @@ import { after, afterEach, before, describe, mock, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Type } from 'typebox'
 import { defineApi } from '#contracts/define.ts'
+import { Problem } from '#contracts/problems.ts'
 import { EventsQuery } from '#contracts/resources/logged-event.ts'
 import { type EventStream, openEventStream } from '../../test/support/event-stream.ts'
 import { change, type Messaging, openMessaging, quiet } from '../../test/support/messaging.ts'
@@ -62,7 +63,7 @@ afterEach(async () => {
 })
 
 /** A server that is told of new events only as other processes are. */
-async function open({ followersMax = 10, actor = {} as Partial<Actor> } = {}) {
+async function open({ followersMax = 10, actor = {} as Partial<Actor>, away = (): boolean => false } = {}) {
   const { database } = tested
   const eventLog = openWakeup(database, 'event log', { followers: 'many' })
   const tail = openEventTail({ database, eventLog, log: quiet, followersMax })
@@ -78,7 +79,10 @@ async function open({ followersMax = 10, actor = {} as Partial<Actor> } = {}) {
       }
       return {
         read: question => counted(follower.read(question)),
-        next: (...asked) => counted(follower.next(...asked)),
+        async next(...asked) {
+          if (away()) throw new Problem('unavailable')
+          return counted(follower.next(...asked))
+        },
         [Symbol.dispose]: () => follower[Symbol.dispose]()
       }
     },
@@ -284,6 +288,25 @@ describe('a stream of the feed', () => {
     }
     assert.deepEqual(ids(stream), range(from + 1, from + count))
     assert.equal(stream.ended, undefined)
+  })
+
+  test('ends with a reason when the database is away, and resumes where it was', async () => {
+    let away = false
+    const { url } = await open({ away: () => away })
+    const from = await settled()
+    const stream = await follow(`${url}?after=${from}`)
+    await write('outage')
+    await stream.until(({ events }) => events.length === 1)
+    away = true
+    await write('outage')
+    await settled()
+    await stream.until(({ ended }) => ended !== undefined)
+    assert.deepEqual(stream.events.at(-1)?.data, '{"reason":"unavailable"}')
+    away = false
+    await write('outage')
+    const resumed = await follow(url, { 'last-event-id': stream.lastEventId })
+    await resumed.until(({ events }) => events.length > 0)
+    assert.equal(ids(resumed)[0], Number(stream.lastEventId) + 1)
   })
 
   test('ends with the token', async () => {

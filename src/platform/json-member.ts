@@ -16,7 +16,7 @@ export function memberText(text: string, name: string): string | undefined {
     const char = text[i]!
     if (char === '"') {
       const from = i
-      while (text[++i] !== '"') if (text[i] === '\\') i++
+      while (++i < text.length && text[i] !== '"') if (text[i] === '\\') i++
       if (depth === 1 && start < 0) key = JSON.parse(text.slice(from, i + 1))
     } else if (char === '{' || char === '[') depth++
     else if (char === '}' || char === ']') {

@@ -2,10 +2,9 @@
  * The published keys of those who sign events. Each set is fetched when it is needed first and kept fresh from then on; while its
  * publisher is away the last good one holds, also over a restart.
  */
-import type { CryptoKey, JSONWebKeySet } from 'jose'
 import type { Queryable } from './database.ts'
 import type { Log } from './log.ts'
-import { fetchKeySet, importKeys, MAX_AGE_MS } from './published-keys.ts'
+import { type CryptoKey, fetchKeySet, importKeys, type JSONWebKeySet, MAX_AGE_MS } from './published-keys.ts'
 
 /** A set older than that is fetched again beside the work; older than its max-age, before it is believed. */
 const REFRESH_MS = 60_000
@@ -101,7 +100,9 @@ export function openKeySet(options: { of: KeySetSource; database: Queryable; log
       await restored
       const mayAsk = () => now() >= askAgainAt
       const age = known ? now() - known.freshAt : Number.POSITIVE_INFINITY
-      if (age > (known?.maxAgeMs ?? 0) && mayAsk()) await refresh()
+      // A publisher that was away is not waited for, lest one that hangs hold up everything.
+      const believable = known && (age <= known.maxAgeMs || failures > 0)
+      if (!believable && mayAsk()) await refresh()
       else if (age > REFRESH_MS && mayAsk()) void refresh()
       if (!known?.keys.has(kid) && (fetching || mayAsk())) await refresh()
       const key = known?.keys.get(kid)

@@ -39,14 +39,14 @@ export function startTracing(config: TracingConfig, log: Log): AsyncDisposable {
   const exporter = new OTLPTraceExporter({ url, headers, timeoutMillis: EXPORT_TIMEOUT_MS, concurrencyLimit: 4 })
   const processor = bounded(exporter, log)
   const sampler = new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(config.OTEL_TRACES_SAMPLER_ARG) })
-  const process = { 'service.instance.id': randomUUID(), ...keyValues(config.OTEL_RESOURCE_ATTRIBUTES) }
+  const instance = { 'service.instance.id': randomUUID(), ...keyValues(config.OTEL_RESOURCE_ATTRIBUTES) }
   const tracers = new Map<string, Tracer>()
 
   /** A process may run several services; a collector tells them apart by their resource. */
   function tracerOf(service: string): Tracer {
     let tracer = tracers.get(service)
     if (!tracer) {
-      const resource = resourceFromAttributes({ 'service.name': service, ...process })
+      const resource = resourceFromAttributes({ 'service.name': service, ...instance })
       const provider = new TracerProvider({
         resource,
         sampler,

@@ -2,6 +2,8 @@
 import type { CryptoKey, JSONWebKeySet, JWK } from 'jose'
 import { importJWK } from 'jose/key/import'
 
+export type { CryptoKey, JSONWebKeySet } from 'jose'
+
 const TIMEOUT_MS = 5000
 const KEY_SET_BYTES_MAX = 65_536
 /** What a key set may say of how long it can be believed, and what one is taken to say that says nothing. */

@@ -112,7 +112,7 @@ test('what fails is parked, with later events of its key behind it, or becomes a
   const consumer = consumerOf(
     async (tx, event) => {
       if (event.thingId === 'c') throw new Problem('not-sellable')
-      if (broken && event.thingId === 'a') throw new Error('not now')
+      if (broken && event.thingId === 'a' && event.n === 1) throw new Error('not now')
       await leaveEffect(tx, event)
     },
     { retryDelaysMs: [1, 1] }
@@ -148,12 +148,13 @@ test('beside the live consumer no key is handled twice at once', async () => {
   const consumer = consumerOf(async (tx, event) => {
     assert.ok(!handling.has(event.thingId))
     handling.add(event.thingId)
-    await tx.query('select pg_sleep(0.002)')
+    await tx.query('select pg_sleep(0.01)')
     handling.delete(event.thingId)
     await leaveEffect(tx, event)
   })
   const live = async () => {
-    for (const event of events) assert.equal(await consume(consumer, asBrokered(event)), 'ack')
+    // In another order, so that the two are at different events of one key.
+    for (const event of events.toReversed()) assert.equal(await consume(consumer, asBrokered(event)), 'ack')
   }
   const [redelivered] = await Promise.all([again({ from: 1, to: 40 }, consumer), live()])
   assert.deepEqual([redelivered.applied, redelivered.parked, redelivered.deadLetters], [40, 0, 0])

@@ -11,6 +11,7 @@ import { insertDeadLetter } from './dead-letters.ts'
 import type { Decoded } from './decode.ts'
 import type { LoggedEvent } from './event-log.ts'
 import { park } from './parking.ts'
+import type { Sign } from './signing.ts'
 
 export type Range = {
   /** First and last position. */
@@ -58,15 +59,20 @@ export async function redeliver(options: {
   source: string
   range: Range
   signal: AbortSignal
+  /** What has to wait is verified again when it is tried: with this it is signed, as what the broker delivers. */
+  sign?: Sign
   tell(so: Redelivered): void
 }): Promise<Redelivered> {
-  const { consumer, eventLog, source, range, signal, tell } = options
+  const { consumer, eventLog, source, range, signal, sign, tell } = options
   const done: Redelivered = { position: range.from - 1, applied: 0, parked: 0, deadLetters: 0, passed: 0 }
   const seen = new Set<string>()
   for await (const { upTo, events } of readRange(eventLog, consumer, range)) {
-    for (const event of events) {
+    const messages = events.map(event => toMessage(event, source))
+    const signed = sign ? await sign(messages) : messages
+    for (const [index, event] of events.entries()) {
       if (signal.aborted) return done
-      done[await redeliverEvent(consumer, { ...toMessage(event, source), position: `${event.topic}@${event.position}` }, seen)]++
+      const message = { ...signed[index]!, position: `${event.topic}@${event.position}` }
+      done[await redeliverEvent(consumer, message, seen)]++
       done.position = event.position
     }
     done.position = upTo

@@ -31,7 +31,7 @@ const refusing = consumerOf(() => Promise.reject(new Problem('not-sellable', 'It
 const replay = (slice: Partial<Slice> = {}, consumers = [working]) =>
   replayDeadLetters(database, consumers, { filter: {}, ...slice }, 'operator')
 const discard = (slice: Partial<Slice> = {}) =>
-  discardDeadLetters(database, { filter: {}, ...slice }, 'operator', 'no longer needed')
+  database.transact(tx => discardDeadLetters(tx, { filter: {}, ...slice }, 'operator', 'no longer needed'))
 const sum = (numbers: readonly number[]) => numbers.reduce((total, each) => total + each, 0)
 
 /** Call by call, each going on where the one before has ended. */

@@ -101,7 +101,7 @@ export async function replayDeadLetters(
   actor: string
 ): Promise<ReplayedDeadLetters> {
   const open = { ...filter, status: 'open', after: after ?? null } as const
-  const { matched, groups } = await survey(database, open, dryRun)
+  const { matched, groups } = await survey(database.queryAfresh, open, dryRun)
   const counts = { replayed: 0, failed: 0, skipped: 0 }
   if (dryRun) return { dryRun, matched, ...counts, groups, next: null }
   const { where, values } = matching(open)
@@ -136,17 +136,17 @@ async function replayed(database: Database, consumers: readonly Consumer[], id: 
 
 /** Gives up those that match, oldest first, but for those that are being replayed. */
 export async function discardDeadLetters(
-  database: Database,
+  tx: Transaction,
   { filter, after, limit = LIMIT, dryRun = false }: Slice,
   actor: string,
   note: string
 ): Promise<DiscardedDeadLetters> {
   const open = { ...filter, status: 'open', after: after ?? null } as const
-  const { matched, groups } = await survey(database, open, dryRun)
+  const { matched, groups } = await survey(tx.query, open, dryRun)
   if (dryRun) return { dryRun, matched, discarded: 0, groups, next: null }
   const { where, values } = matching(open)
   const next = values.length + 1
-  const rows = await database.queryAfresh<{ id: string }>(
+  const rows = await tx.query<{ id: string }>(
     `update dead_letters set status = 'discarded', resolved_by = $${next}, note = $${next + 1}, begun = 0, updated_at = now()
      where dead_letter_id in (
        select dead_letter_id from dead_letters where ${where} order by dead_letter_id limit $${next + 2} for update skip locked
@@ -161,16 +161,13 @@ export async function discardDeadLetters(
 }
 
 /** How many there are, and for a dry run of what kinds. */
-async function survey(database: Database, filter: Parameters<typeof matching>[0], dryRun: boolean) {
+async function survey(query: Database['queryAfresh'], filter: Parameters<typeof matching>[0], dryRun: boolean) {
   const { where, values } = matching(filter)
   if (!dryRun) {
-    const [row] = await database.queryAfresh<{ matched: number }>(
-      `select count(*) as matched from dead_letters where ${where}`,
-      values
-    )
+    const [row] = await query<{ matched: number }>(`select count(*) as matched from dead_letters where ${where}`, values)
     return { matched: row!.matched, groups: [] }
   }
-  const rows = await database.queryAfresh<DeadLetterGroup & { matched: number }>(
+  const rows = await query<DeadLetterGroup & { matched: number }>(
     `select consumer, event_type as "eventType", reason, count(*) as count, min(received_at) as "firstReceivedAt",
        max(received_at) as "lastReceivedAt", (sum(count(*)) over ())::bigint as matched
      from dead_letters where ${where} group by consumer, event_type, reason order by count(*) desc, 1, 2, 3 limit 100`,

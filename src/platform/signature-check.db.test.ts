@@ -221,6 +221,15 @@ suite('a topic whose publishers need not sign', () => {
     assert.equal(await verdict(opened(), onOrders(signed()), '/somebody'), 'unsigned')
   })
 
+  test('takes what is signed with keys of which nobody has said where they are, which it would wait for if it were required', async () => {
+    const sources = ['order', 'product'].map(name => ({
+      ...{ source: `/${name}-service`, topic: `${name}.events`, configured: '', url: () => undefined }
+    }))
+    const check = opened({ sources })
+    assert.equal(await verdict(check, onOrders(signed(theirs)), '/order-service'), 'unsigned')
+    assert.equal(await verdict(check, signed()), 'unavailable')
+  })
+
   test('refuses all the same what is signed badly, and waits for a key that is not published', async () => {
     const check = opened()
     assert.equal(

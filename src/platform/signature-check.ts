@@ -52,9 +52,9 @@ export function openSignatureCheck(options: {
   keyWaitMs?: number
 }): SignatureCheck {
   const { policies, database, log, now } = options
-  const keySets = new Map<string, { topic: string; keys: KeySet }>()
+  const keySets = new Map<string, { topic: string; url: TrustedSource['url']; keys: KeySet }>()
   for (const of of options.sources)
-    keySets.set(of.source, { topic: of.topic, keys: openKeySet({ of, database, log, ...(now ? { now } : {}) }) })
+    keySets.set(of.source, { topic: of.topic, url: of.url, keys: openKeySet({ of, database, log, ...(now ? { now } : {}) }) })
 
   return {
     keyWaitMs: options.keyWaitMs ?? KEY_WAIT_MS,
@@ -74,7 +74,11 @@ export function openSignatureCheck(options: {
         return unsigned('signature-unknown-source', error)
       }
       const found = await trusted.keys.find(header.kid)
-      if (found.kind === 'unavailable') return { kind: 'pending', absent: false, ...pick(found) }
+      if (found.kind === 'unavailable') {
+        // Where nobody has said where its keys are, it is no more than unsigned.
+        if (policy === 'warn' && trusted.url() === undefined) return { kind: 'accepted', unsigned: found.error }
+        return { kind: 'pending', absent: false, error: found.error, retryInMs: found.retryInMs }
+      }
       if (found.kind === 'absent') {
         return { kind: 'pending', absent: true, error: `${source} publishes no key ${header.kid}`, retryInMs: found.retryInMs }
       }
@@ -85,8 +89,6 @@ export function openSignatureCheck(options: {
     }
   }
 }
-
-const pick = ({ error, retryInMs }: { error: string; retryInMs: number }) => ({ error, retryInMs })
 
 /** Looked at before any key is: what can never be accepted makes nobody fetch anything. */
 function readHeader(signature: string): Header {

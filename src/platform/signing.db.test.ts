@@ -12,6 +12,8 @@ import { consume } from './consume.ts'
 import { on } from './consumer.ts'
 import { openKeySet } from './key-sets.ts'
 import { startBrokerOutlet } from './outlet.ts'
+import { startRetries } from './parking.ts'
+import { redeliver } from './redeliver.ts'
 import { startRelay } from './relay.ts'
 import { openSealing } from './sealing.ts'
 import { openSignatureCheck } from './signature-check.ts'
@@ -157,6 +159,46 @@ test('keys rotate under load, begun by two processes at once, and not one event 
     ['active', 'retired', 'retired', 'retired']
   )
   assert.equal(kids.size, 4)
+})
+
+test('what is redelivered from the event log and has to wait is believed when it is tried again', async () => {
+  await using served = await servedKeys()
+  const eventLog = openWakeup(database, 'event log')
+  await using _relay = startRelay({ database, outbox: openWakeup(database, 'outbox'), eventLog, log: quiet })
+  await database.transact(tx => change(tx, 'redelivered'))
+  const position = async () => (await database.query<{ position: number }>('select position from event_log_head'))[0]!.position
+  const from = await eventually(position, at => at > 0)
+  let broken = true
+  const consumer = {
+    name: 'tested.things',
+    reactions: [
+      on(ThingChanged, async (tx, event) => {
+        if (broken) throw new Error('not now')
+        await leaveEffect(tx, event)
+      })
+    ],
+    database,
+    retryDelaysMs: [10],
+    signatures: openSignatureCheck({
+      policies: { 'product.events': 'require' },
+      sources: [{ source: '/tested-service', topic: 'product.events', configured: '', url: () => served.url }],
+      database,
+      log: quiet
+    }),
+    log: quiet
+  }
+  const sign = openSigner({ database, sealing })
+  const signal = AbortSignal.timeout(60_000)
+  const range = { from, to: from }
+  const done = await redeliver({ consumer, eventLog: database, source: '/tested-service', range, signal, sign, tell: () => {} })
+  assert.equal(done.parked, 1)
+  broken = false
+  await using _ = startRetries(consumer)
+  await eventually(
+    () => database.query('select * from effects'),
+    rows => rows.length === 1
+  )
+  assert.deepEqual(await database.query('select reason from dead_letters'), [])
 })
 
 test('what a revoked key signed is refused by whoever has asked for the keys since', async () => {

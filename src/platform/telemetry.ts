@@ -21,7 +21,7 @@ export const consumedEvents = new Counter({
 
 export const processDurations = new Histogram({
   name: 'messaging_process_duration_seconds',
-  help: 'From a message in hand to its acknowledgement, or to the end of another try, by consumer and event type',
+  help: 'From a message in hand to its acknowledgement, by consumer and event type',
   labelNames: ['consumer', 'type'] as const,
   buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
   registers: [registry]

@@ -7,7 +7,7 @@ import type { Decoded } from './decode.ts'
 import type { SignatureFault } from './signature-check.ts'
 import { signatureFailures, unsignedMessages } from './telemetry.ts'
 
-type Identity = { source: string; eventId: string; type: string | null; key: string }
+type Identity = { source: string; eventId: string; inboxId: string; type: string | null; key: string }
 
 /** Its key is not known yet: it is to wait, without any place in the inbox under the id that it claims to have. */
 export type Unverified = Identity & { kind: 'unverified'; error: string; retryInMs: number }
@@ -45,14 +45,14 @@ export async function verified(consumer: Consumer, message: Message, decoded: De
     return decoded
   }
   // The genuine event of this id may still come: nothing that anybody can forge may take its place in the inbox.
-  const eventId = `unverified:${createHash('sha256').update(message.body).update(JSON.stringify(message.headers)).digest('hex')}`
-  const { source, type, key } = decoded
+  const inboxId = `unverified:${createHash('sha256').update(message.body).update(JSON.stringify(message.headers)).digest('hex')}`
+  const { source, eventId, type, key } = decoded
   const { error } = checked
   if (checked.kind === 'pending' && !(checked.absent && waitedMs > signatures.keyWaitMs))
-    return { kind: 'unverified', source, eventId, type, key, error, retryInMs: checked.retryInMs }
+    return { kind: 'unverified', source, eventId, inboxId, type, key, error, retryInMs: checked.retryInMs }
   const reason = checked.kind === 'refused' ? checked.fault : 'signature-unknown-key'
   signatureFailures.inc({ consumer: consumer.name, reason })
-  return { kind: 'invalid', reason, source, eventId, type, key, error }
+  return { kind: 'invalid', reason, source, eventId, inboxId, type, key, error }
 }
 
 const WARN_EVERY_MS = 60_000

@@ -87,7 +87,7 @@ test('while old and new processes publish and consume side by side, in whatever 
       assert.deepEqual((await effects()).sort(), expected.sort())
       assert.deepEqual(await deadLetters(), [])
     }),
-    { numRuns: 40 }
+    { numRuns: 25 }
   )
 })
 

@@ -34,9 +34,12 @@ export async function readLedger(world: World, convergedMs: number | undefined):
   const { outbox, unpublished, parked } = now!
   const logged = await world.ask<{ position: number; body: string }>('select position, body from event_log order by position')
   const letters = await world.ask<{ body: Buffer }>('select body from dead_letters')
-  const [lag] = await world.ask<{ p99: number | null }>(
-    `select percentile_cont(0.99) within group (order by extract(epoch from a.at - c.at) * 1000)::float as p99
-     from applied a join committed c using (attempt) where c.key like 'key-%'`
+  const [lag] = await world.ask<{ before: number | null; since: number | null }>(
+    `select percentile_cont(0.99) within group (order by ms) filter (where at < $1) as before,
+       percentile_cont(0.99) within group (order by ms) filter (where at >= $1) as since
+     from (select c.at, extract(epoch from a.at - c.at) * 1000::float as ms from applied a join committed c using (attempt)
+       where c.key like 'key-%') lags`,
+    [world.struckAt]
   )
   return {
     committed: await world.ask<Entry>('select attempt, key, n from committed'),
@@ -51,7 +54,7 @@ export async function readLedger(world: World, convergedMs: number | undefined):
     waiting: { outbox, unpublished, parked },
     convergedMs,
     processes: world.complaints,
-    lagP99Ms: lag!.p99 ?? 0
+    lagP99Ms: { before: lag!.before ?? 0, since: lag!.since ?? 0 }
   }
 }
 

@@ -3,9 +3,11 @@
  * be disturbed. What is asked of it from outside goes past those lines.
  */
 import { randomUUID } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import { until } from '#broker/conformance-kit.ts'
 import type { Database, Row } from '#platform/database.ts'
+import { isOutage } from '#platform/database-errors.ts'
 import { migrate } from '#platform/migrate.ts'
 import { type FaultProxy, openFaultProxy } from '../support/fault-proxy.ts'
 import { migrating, openCounting, quiet, tables } from './counting.ts'
@@ -14,7 +16,15 @@ import { type PartName, type ProcessOptions, type Supervised, supervise } from '
 import { openWitness, type Witness } from './witness.ts'
 import { type Load, usualLoad } from './writers.ts'
 
-export const lineNames = ['writer to database', 'relay to database', 'relay to broker', 'consumer to database', 'consumer to broker'] as const
+export const lineNames = [
+  'writer to database',
+  'relay to database',
+  'relay to broker',
+  'consumer to database',
+  'consumer to broker',
+  // The one that the questions of the tests take.
+  'ledger to database'
+] as const
 export type LineName = (typeof lineNames)[number]
 
 export type World = AsyncDisposable & {
@@ -32,10 +42,16 @@ export type World = AsyncDisposable & {
   acknowledged: Set<string>
   /** What processes have done wrong. */
   complaints: string[]
+  /** When the first fault was struck, by the database's clock. */
+  struckAt: string
   /** How often something was struck that may make the outlet repeat a batch, or the broker a delivery. */
   strikes: number
   /** Messages that were repeated on purpose. */
   repeated: number
+  /** Messages were published out of their order on purpose. */
+  reordered: boolean
+  /** What ends with the world, after its processes. */
+  stack: AsyncDisposableStack
   parts: Supervised[]
   start(part: PartName, options?: Partial<ProcessOptions>): Promise<Supervised>
   /** The first process of a part. */
@@ -47,6 +63,10 @@ export type World = AsyncDisposable & {
   progress(effects: number, withinMs?: number): Promise<void>
 }
 
+/** Long enough for a machine that has other things to do. */
+const ANSWER_MS = 60_000
+const PROGRESS_MS = 90_000
+
 export type WorldOptions = { servers: Servers; lines?: boolean; load?: Partial<Load> } & Pick<
   ProcessOptions,
   'faults' | 'retryDelaysMs'
@@ -56,21 +76,20 @@ export async function openWorld({ servers, lines: withLines = false, load, ...re
   await using stack = new AsyncDisposableStack()
   const name = `chaos_${randomUUID().slice(0, 8)}`
   const adminUrl = await createDatabase(servers.database.url, name, stack)
-  const brokerUrl =
-    servers.brokerName === 'postgres' ? await createDatabase(servers.broker.url, name, stack) : servers.broker.url
+  const brokerUrl = servers.brokerName === 'postgres' ? await createDatabase(servers.broker.url, name, stack) : servers.broker.url
   const serviceUrl = await migrate(adminUrl, migrating, quiet)
   const owner = openCounting(serviceUrl, 1)
   await owner.query(tables.replaceAll('\n', ' ').split(';')[0]!)
   for (const statement of tables.split(';').slice(1)) if (statement.trim()) await owner.query(statement)
   await owner[Symbol.asyncDispose]()
-  const sql = stack.use(openCounting(adminUrl, 4))
   const topic = `chaos.${name.slice('chaos_'.length)}`
   const witness = stack.use(await openWitness(brokerUrl, topic))
 
   const urlOf = (line: LineName) => (line === 'writer to database' ? serviceUrl : line.endsWith('database') ? adminUrl : brokerUrl)
   const lines = new Map<LineName, FaultProxy>()
-  if (withLines)
-    for (const each of lineNames) lines.set(each, stack.use(await openFaultProxy(urlOf(each))))
+  if (withLines) for (const each of lineNames) lines.set(each, stack.use(await openFaultProxy(urlOf(each))))
+  const sql = stack.use(openCounting(lines.get('ledger to database')?.url ?? adminUrl, 4))
+  const withWorld = new AsyncDisposableStack()
   const complaints: string[] = []
   const acknowledged = new Set<string>()
   const parts: Supervised[] = []
@@ -78,8 +97,11 @@ export async function openWorld({ servers, lines: withLines = false, load, ...re
 
   const world: Omit<World, typeof Symbol.asyncDispose> = {
     ...{ servers, topic, subscription, serviceUrl, adminUrl, brokerUrl, sql, witness, acknowledged, complaints, parts },
+    stack: withWorld,
+    struckAt: new Date().toISOString(),
     strikes: 0,
     repeated: 0,
+    reordered: false,
     async start(part, options = {}) {
       const through = (to: 'database' | 'broker') => {
         const line = `${part} to ${to}` as LineName
@@ -103,19 +125,15 @@ export async function openWorld({ servers, lines: withLines = false, load, ...re
       return found
     },
     async ask(text, values) {
-      let rows: Row[] | undefined
-      await until('the database answers', () =>
-        sql.query(text, values).then(
-          answer => {
-            rows = answer
-            return true
-          },
-          () => false
-        )
-      )
-      return rows as never
+      for (const deadline = Date.now() + ANSWER_MS; ; await delay(50)) {
+        try {
+          return await sql.query(text, values)
+        } catch (error) {
+          if (!isOutage(error) || Date.now() > deadline) throw error
+        }
+      }
     },
-    async progress(effects, withinMs = 30_000) {
+    async progress(effects, withinMs = PROGRESS_MS) {
       const made = async () => (await this.ask<{ made: number }>('select count(*) as made from applied'))[0]!.made
       const enough = (await made()) + effects
       await until(`${effects} more effects`, async () => (await made()) >= enough, withinMs)
@@ -125,6 +143,7 @@ export async function openWorld({ servers, lines: withLines = false, load, ...re
   return Object.assign(world, {
     async [Symbol.asyncDispose]() {
       await Promise.all(parts.map(part => part.stop()))
+      await withWorld.disposeAsync()
       await owned.disposeAsync()
     }
   })

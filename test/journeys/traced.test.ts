@@ -1,22 +1,30 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { noOwnKafka, noOwnRabbitMq } from '../support/brokers.ts'
+import { startKafka } from '../support/kafka-server.ts'
 import { type CollectedSpan, startCollector } from '../support/otlp-collector.ts'
+import { startRabbitMq } from '../support/rabbitmq-server.ts'
 import { eventually, openWorld } from '../support/world.ts'
 
-/** Where each broker is; those that this run has not are not among them. */
+/** A broker of its own for each: the names of topics and groups are fixed. */
 const brokers = {
-  postgresql: {},
-  ...(process.env.TEST_AMQP_URL ? { rabbitmq: { BROKER_URL: process.env.TEST_AMQP_URL } } : {}),
-  ...(process.env.TEST_KAFKA_URL ? { kafka: { BROKER_URL: process.env.TEST_KAFKA_URL } } : {})
+  postgresql: { skip: false, start: undefined },
+  rabbitmq: { skip: noOwnRabbitMq, start: startRabbitMq },
+  kafka: { skip: noOwnKafka, start: startKafka }
 }
 
 const caller = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331' }
 const traceparent = `00-${caller.traceId}-${caller.spanId}-01`
 
-for (const [system, settings] of Object.entries(brokers)) {
-  test(`a product created over ${system} is one trace, from the caller to the search index`, async () => {
+for (const [system, { skip, start }] of Object.entries(brokers)) {
+  test(`a product created over ${system} is one trace, from the caller to the search index`, {
+    skip,
+    timeout: 240_000
+  }, async () => {
+    await using broker = await start?.()
     await using collector = await startCollector()
     await using world = await openWorld()
+    const settings = broker ? { BROKER_URL: broker.url } : {}
     const { url } = await world.start([], { ...settings, OTEL_EXPORTER_OTLP_ENDPOINT: collector.url })
     const client = world.client(url)
     const reply = await client.call('POST', '/v1/products', { headers: { traceparent }, body: product })

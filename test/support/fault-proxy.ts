@@ -92,11 +92,14 @@ type Line = { hasLost: boolean; break(how: 'end' | 'reset'): void }
 const UNDER_WAY_MAX = 1024 * 1024
 
 function openLine(near: Socket, far: Socket, weather: () => Weather): Line {
+  let broken = false
   const line: Line = {
     hasLost: false,
     break(how) {
+      // Destroyed before its reset is through, a socket would keep its handle.
+      if (broken) return
+      broken = true
       for (const socket of [near, far]) {
-        // What has been ended already cannot be reset any more: Node would keep its handle.
         if (how === 'reset' && socket.readyState !== 'opening' && !socket.writableEnded) socket.resetAndDestroy()
         else socket.destroy()
       }

@@ -59,7 +59,7 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServe
   await mkdir(dataDir, { recursive: true })
   const port = options.port ?? (await freePort())
   const properties = join(dataDir, 'server.properties')
-  await writeFile(properties, settingsOf(options, dataDir, port, await freePort()))
+  await writeFile(properties, settingsOf(options, dataDir, port, [await freePort(), await freePort()]))
   if (!existsSync(join(dataDir, 'data', 'meta.properties'))) await format(properties, options.users ?? {})
   let server = await launch(dataDir, properties)
 
@@ -83,26 +83,30 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServe
   }
 }
 
-function settingsOf(options: KafkaOptions, dataDir: string, port: number, controllerPort: number): string {
+function settingsOf(
+  options: KafkaOptions,
+  dataDir: string,
+  port: number,
+  [controller, internal]: readonly [number, number]
+): string {
   const { protocol = 'PLAINTEXT', users, advertisedPort = port, settings } = options
   const plain = Object.entries(users ?? {}).map(([name, password]) => `user_${name}="${password}"`)
   const module = (kind: string) => `org.apache.kafka.common.security.${kind}`
   const sasl = {
     'sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512',
-    'sasl.mechanism.inter.broker.protocol': 'PLAIN',
-    'listener.name.clients.plain.sasl.jaas.config': `${module('plain.PlainLoginModule')} required username="broker" password="broker" user_broker="broker" ${plain.join(' ')};`,
+    'listener.name.clients.plain.sasl.jaas.config': `${module('plain.PlainLoginModule')} required ${plain.join(' ')};`,
     'listener.name.clients.scram-sha-256.sasl.jaas.config': `${module('scram.ScramLoginModule')} required;`,
     'listener.name.clients.scram-sha-512.sasl.jaas.config': `${module('scram.ScramLoginModule')} required;`
   }
   const all = {
     'process.roles': 'broker,controller',
     'node.id': 1,
-    'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
-    listeners: `CLIENTS://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
-    'advertised.listeners': `CLIENTS://127.0.0.1:${advertisedPort}`,
+    'controller.quorum.voters': `1@127.0.0.1:${controller}`,
+    listeners: `CLIENTS://127.0.0.1:${port},INTERNAL://127.0.0.1:${internal},CONTROLLER://127.0.0.1:${controller}`,
+    'advertised.listeners': `CLIENTS://127.0.0.1:${advertisedPort},INTERNAL://127.0.0.1:${internal}`,
     'controller.listener.names': 'CONTROLLER',
-    'inter.broker.listener.name': 'CLIENTS',
-    'listener.security.protocol.map': `CLIENTS:${protocol},CONTROLLER:PLAINTEXT`,
+    'inter.broker.listener.name': 'INTERNAL',
+    'listener.security.protocol.map': `CLIENTS:${protocol},INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT`,
     'log.dirs': join(dataDir, 'data'),
     // One node has nobody to copy to.
     'offsets.topic.replication.factor': 1,
@@ -189,7 +193,8 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   await over
 }
 
-async function freePort(): Promise<number> {
+/** A port that nobody listens on at the moment. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo

@@ -133,7 +133,7 @@ const productBodies: Readonly<Record<string, (scene: Scene) => unknown>> = {
   releaseReservation: () => ({ restock: false }),
   discardDeadLetter: () => ({ note: 'known' }),
   replayDeadLetters: () => ({ consumer: 'product.order-events', key: 'k', receivedTo: '2030-01-01T00:00:00Z', limit: 10 }),
-  discardDeadLetters: () => ({ reason: 'undecodable', note: 'known', dryRun: true })
+  discardDeadLetters: () => ({ reason: 'undecodable', key: 'k', note: 'known' })
 }
 
 export async function validProductRequest(service: RunningService, operationId: string): Promise<ValidRequest> {

@@ -16,7 +16,7 @@ export const DeadLetter = Type.Object(
     eventType: Nullable(Type.String()),
     reason: Type.String({
       description:
-        'undecodable, schema-invalid, refused, commit-refused, retries-exhausted, crash-poison; signature-missing, -invalid, -mismatch, -unknown-key, -unknown-source'
+        'undecodable, schema-invalid, unknown-version, refused, commit-refused, retries-exhausted, crash-poison; signature-missing, -invalid, -mismatch, -unknown-key, -unknown-source'
     }),
     status: DeadLetterStatus,
     attempts: Type.Integer(),

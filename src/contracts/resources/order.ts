@@ -11,7 +11,10 @@ export const OrderStatus = Type.Union(
     Type.Literal('cancelled'),
     Type.Literal('completed')
   ],
-  { ...extensible, description: 'pending until the Product Service answers: confirmed when its stock is held, rejected when it cannot be' }
+  {
+    ...extensible,
+    description: 'pending until the Product Service answers: confirmed when its stock is held, rejected when it cannot be'
+  }
 )
 
 export const CreateOrder = Type.Object(

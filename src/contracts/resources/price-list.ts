@@ -2,7 +2,7 @@
 import { type Static, Type } from 'typebox'
 import { Amount, Currency, decimalsOfCurrency, PastCurrency } from './money.ts'
 import { Instant, Segment } from './price.ts'
-import { closed, extensible, Id, Line, List, Nullable, Quantity, QUANTITY_MAX, Timestamp, Version } from './primitives.ts'
+import { closed, extensible, Id, Line, List, Nullable, QUANTITY_MAX, Quantity, Timestamp, Version } from './primitives.ts'
 
 export const PriceListStatus = Type.Union([Type.Literal('active'), Type.Literal('archived')], {
   ...extensible,

@@ -137,7 +137,7 @@ export const productService = defineService({
 
     listDeadLetters: read(listDeadLetters),
     replayDeadLetters: read(replayDeadLetters),
-    discardDeadLetters: read(discardDeadLetters),
+    discardDeadLetters: write(discardDeadLetters),
     getDeadLetter: read(getDeadLetter),
     replayDeadLetter: read(replayDeadLetter),
     discardDeadLetter: write(discardDeadLetter)

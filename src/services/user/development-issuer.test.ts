@@ -164,7 +164,8 @@ test('production has no development issuer', async () => {
     NODE_ENV: 'production',
     DATABASE_URL: 'postgres://unused',
     ISSUER_URL: 'https://id.example.com',
-    JWKS_URL: 'https://id.example.com/jwks'
+    JWKS_URL: 'https://id.example.com/jwks',
+    SIGNING_KEY_SECRET: 'a secret of thirty-two characters or more'
   })
   assert.equal((await service.request('POST', '/oauth/token')).status, 404)
   assert.equal((await service.request('GET', '/oauth/jwks')).status, 404)

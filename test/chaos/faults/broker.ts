@@ -1,7 +1,13 @@
-/** What happens to the broker: it crashes, or has no way to take what is published. */
+/** What happens to the broker: it crashes, takes nothing, or has nowhere to put what is published. */
+import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
-import { once } from '../world.ts'
+import { Admin } from '@platformatic/kafka'
+import amqplib from 'amqplib'
+import { toMessage } from '#platform/cloudevents.ts'
+import { readEventLog } from '#platform/event-log.ts'
+import { once, type World } from '../world.ts'
 import { type Fault, GOES_ON } from './fault.ts'
+import { killed } from './processes.ts'
 
 export function killBroker(downMs: number): Fault {
   return {
@@ -11,29 +17,81 @@ export function killBroker(downMs: number): Fault {
       await world.servers.broker.kill()
       await delay(downMs)
       await world.servers.broker.start()
+      await world.progress(GOES_ON, 120_000)
+    }
+  }
+}
+
+/** RabbitMQ stops reading from whoever publishes when it is short of memory; the others have no such state. */
+export function alarm(ms: number): Fault {
+  return {
+    says: 'RabbitMQ is short of memory and blocks who publishes',
+    async strike({ servers, ...world }) {
+      assert.ok('evaluate' in servers.broker, 'only RabbitMQ has alarms')
+      const evaluate = servers.broker.evaluate as (expression: string) => Promise<string>
+      await evaluate('rabbit_alarm:set_alarm({{resource_limit, memory, node()}, []})')
+      await delay(ms)
+      await evaluate('rabbit_alarm:clear_alarm({resource_limit, memory, node()})')
       await world.progress(GOES_ON, 60_000)
     }
   }
 }
 
-/** There is nowhere to put what is published, until there is again. */
+/**
+ * What publishing needs at the broker is taken away under load. Where messages go with it, the event log is published again from where it
+ * happened, as an operator would: consumers know what they have.
+ */
 export function takeRouteAway(ms: number): Fault {
   return {
-    says: 'what publishing needs at the broker is gone, and comes back',
+    says: 'what publishing needs at the broker is deleted (PostgreSQL: its table; RabbitMQ: the binding, then the queue; Kafka: the topic), and what was lost with it is published again from the event log',
     async strike(world) {
       world.strikes++
-      const putBack = await routes[world.servers.brokerName]!(world.brokerUrl, world.topic)
-      await delay(ms)
-      await putBack()
+      const [{ position } = { position: 0 }] = await world.ask<{ position: number }>('select position from outlets')
+      await losses[world.servers.brokerName](world, ms)
       await world.progress(GOES_ON, 60_000)
+      if (world.servers.brokerName !== 'postgres') await publishAgain(world, position)
     }
   }
 }
 
-/** Takes it away, and gives back how to put it back. */
-const routes: Record<string, (brokerUrl: string, topic: string) => Promise<() => Promise<unknown>>> = {
-  async postgres(brokerUrl) {
+const losses: Record<World['servers']['brokerName'], (world: World, ms: number) => Promise<void>> = {
+  /** Nothing is lost: the messages are away with their table. */
+  async postgres({ brokerUrl }, ms) {
     await once(brokerUrl, 'alter table broker.topics rename to topics_gone')
-    return () => once(brokerUrl, 'alter table broker.topics_gone rename to topics')
+    await delay(ms)
+    await once(brokerUrl, 'alter table broker.topics_gone rename to topics')
+  },
+
+  async rabbitmq(world, ms) {
+    const group = `chaos.${world.subscription}`
+    const connection = await amqplib.connect(world.brokerUrl)
+    connection.on('error', () => {})
+    const channel = await connection.createChannel()
+    await channel.unbindQueue(group, world.topic, '#')
+    await delay(ms)
+    // A consumer that starts binds its queue again.
+    await killed(world, world.the('consumer'))
+    await world.progress(GOES_ON, 60_000)
+    // One whose queue is deleted declares it again by itself.
+    await channel.deleteQueue(group)
+    await connection.close()
+  },
+
+  async kafka(world) {
+    const admin = new Admin({ clientId: 'chaos', bootstrapBrokers: [new URL(world.brokerUrl).host] })
+    await admin.deleteTopics({ topics: [world.topic] })
+    await admin.close()
+  }
+}
+
+/** A range of the log, in its order. */
+async function publishAgain(world: World, after: number): Promise<void> {
+  world.reordered = true
+  const [{ position: end } = { position: 0 }] = await world.ask<{ position: number }>('select position from event_log_head')
+  for (let position = after; position < end; ) {
+    const events = await readEventLog(world.sql, position, 500)
+    position = events.at(-1)!.position
+    world.repeated += events.length
+    await world.witness.broker.publish(events.map(event => toMessage(event, '/chaos-service')))
   }
 }

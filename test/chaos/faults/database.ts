@@ -6,7 +6,8 @@ import { type Fault, GOES_ON } from './fault.ts'
 
 export function restartDatabase(how: 'kill' | 'stopImmediately', downMs: number): Fault {
   return {
-    says: how === 'kill' ? 'the database dies with kill -9 and comes back' : 'the database is stopped with `immediate` and comes back',
+    says:
+      how === 'kill' ? 'the database dies with kill -9 and comes back' : 'the database is stopped with `immediate` and comes back',
     async strike(world) {
       world.strikes++
       await world.servers.database[how]()
@@ -64,7 +65,7 @@ export function longTransactions(ms: number): Fault {
       }
       await prepared(world, stack)
       const from = Date.now()
-      while (Date.now() - from < ms) await world.progress(GOES_ON, 5000)
+      while (Date.now() - from < ms) await world.progress(GOES_ON)
     }
   }
 }

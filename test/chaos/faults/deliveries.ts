@@ -1,8 +1,8 @@
 /** What happens to messages: they come again and again, cannot be handled, or are no messages of ours at all. */
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { until } from '#broker/conformance-kit.ts'
 import { type Message, MessagesRefused } from '#broker/broker.ts'
+import { until } from '#broker/conformance-kit.ts'
 import { counterMoved, move, openCounting, poisons } from '../counting.ts'
 import type { World } from '../world.ts'
 import { type Fault, GOES_ON } from './fault.ts'
@@ -32,11 +32,15 @@ export function duplicateStorm(times: number): Fault {
 export function poison(kind: keyof typeof poisons, events: number): Fault {
   const key = poisons[kind]
   return {
-    says: kind === 'throws' ? 'a consumer fails at certain events, whenever it tries' : 'certain events crash the process that handles them',
+    says:
+      kind === 'throws'
+        ? 'a consumer fails at certain events, whenever it tries'
+        : 'certain events crash the process that handles them',
     async strike(world) {
       await using database = openCounting(world.serviceUrl, 1)
       for (let n = 0; n < events; n++) await database.transact(tx => move(tx, counterMoved(world.topic), key, randomUUID()))
-      await until('they are set aside', async () => (await deadLetters(world, key, 'retries-exhausted')) === events, 60_000)
+      const reason = kind === 'throws' ? 'retries-exhausted' : 'crash-poison'
+      await until(`they are set aside as ${reason}`, async () => (await deadLetters(world, key, reason)) === events, 120_000)
       await world.progress(GOES_ON)
     }
   }
@@ -51,7 +55,11 @@ const bad: { what: string; body: string | Uint8Array; reason: string }[] = [
   { what: 'nothing', body: '', reason: 'undecodable' },
   { what: 'no type', body: JSON.stringify({ ...good, eventType: undefined }), reason: 'schema-invalid' },
   { what: 'a schema that is broken', body: JSON.stringify({ ...good, n: 'one', attempt: 7 }), reason: 'schema-invalid' },
-  { what: 'a zero byte where PostgreSQL takes none', body: JSON.stringify({ ...good, attempt: 'a\0b' }), reason: 'retries-exhausted' },
+  {
+    what: 'a zero byte where PostgreSQL takes none',
+    body: JSON.stringify({ ...good, attempt: 'a\0b' }),
+    reason: 'retries-exhausted'
+  },
   { what: 'a megabyte', body: JSON.stringify({ ...good, attempt: 'x'.repeat(1024 * 1024 - 1000) }), reason: 'schema-invalid' }
 ]
 
@@ -79,6 +87,9 @@ export function badMessages(): Fault {
 }
 
 async function deadLetters(world: World, key: string, reason: string): Promise<number> {
-  const [row] = await world.ask<{ count: number }>('select count(*) as count from dead_letters where key = $1 and reason = $2', [key, reason])
+  const [row] = await world.ask<{ count: number }>('select count(*) as count from dead_letters where key = $1 and reason = $2', [
+    key,
+    reason
+  ])
   return row!.count
 }

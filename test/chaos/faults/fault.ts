@@ -9,4 +9,4 @@ export type Fault = {
 }
 
 /** Effects that show that work goes on. */
-export const GOES_ON = 40
+export const GOES_ON = 30

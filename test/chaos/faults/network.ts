@@ -1,7 +1,7 @@
 /** What happens between processes and servers: cut, reset, silent, slow, and half heard. */
 import { setTimeout as delay } from 'node:timers/promises'
-import type { LineName, World } from '../world.ts'
 import type { Weather } from '../../support/fault-proxy.ts'
+import type { LineName, World } from '../world.ts'
 import { type Fault, GOES_ON } from './fault.ts'
 
 export function cut(line: LineName, ms: number): Fault {
@@ -63,7 +63,7 @@ export function deafen(lines: readonly LineName[], turns: number): Fault {
     says: 'LISTEN is half-open: no notification arrives, and nobody is told',
     async strike(world) {
       for (const line of lines) world.line(line).weather({ notificationsLost: true })
-      for (let turn = 0; turn < turns; turn++) await world.progress(GOES_ON, 5000)
+      for (let turn = 0; turn < turns; turn++) await world.progress(GOES_ON)
       for (const line of lines) world.line(line).heal()
       await world.progress(GOES_ON)
     }

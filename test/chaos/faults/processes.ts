@@ -132,13 +132,24 @@ export function rebalances(sizes: readonly number[], everyMs: number): Fault {
   }
 }
 
+/** The next release changes a table that processes of this one are using. */
+export function migrateUnder(statement: string): Fault {
+  return {
+    says: 'a migration of the next release runs',
+    async strike(world) {
+      await world.ask(statement)
+      await world.progress(GOES_ON)
+    }
+  }
+}
+
 /** Each process of a part is replaced by one that is started otherwise, before the old one is ended. */
-export function replace(part: PartName, says: string, options: (world: World) => Partial<ProcessOptions> = () => ({})): Fault {
+export function replace(part: PartName, says: string, options: Partial<ProcessOptions> = {}): Fault {
   return {
     says,
     async strike(world) {
       const old = world.the(part)
-      await world.start(part, options(world))
+      await world.start(part, options)
       await world.progress(GOES_ON)
       world.parts.splice(world.parts.indexOf(old), 1)
       await old.stop()

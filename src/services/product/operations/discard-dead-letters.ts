@@ -1,13 +1,13 @@
 import type { operationsOperations } from '#contracts/http/product-operations.ts'
 import type { DiscardedDeadLetters } from '#contracts/resources/dead-letter.ts'
-import type { Input, Reading } from '#platform/handlers.ts'
+import type { Transaction } from '#platform/database.ts'
+import type { Input } from '#platform/handlers.ts'
 import { discardDeadLetters as discard } from '#platform/resolve-dead-letters.ts'
 
-/** One statement, which is its own transaction; once more, it finds nothing open. */
 export function discardDeadLetters(
-  { database }: Reading,
+  tx: Transaction,
   { body, actor }: Input<typeof operationsOperations.discardDeadLetters>
 ): Promise<DiscardedDeadLetters> {
   const { after, limit, dryRun, note, ...filter } = body
-  return discard(database, { filter, after, limit, dryRun }, actor.subject, note)
+  return discard(tx, { filter, after, limit, dryRun }, actor.subject, note)
 }
