@@ -168,6 +168,7 @@ export function isTransient(code: number): boolean {
 function reasonOf(error: unknown): string {
   const { message, cause, errors } = (error ?? {}) as { message?: string; cause?: unknown; errors?: unknown[] }
   const inner = cause ?? errors?.[0]
-  if (inner && (message === undefined || !/authentication failed/i.test(message))) return `${message ?? ''} ${reasonOf(inner)}`.trim()
+  if (inner && (message === undefined || !/authentication failed/i.test(message)))
+    return `${message ?? ''} ${reasonOf(inner)}`.trim()
   return message || 'the connection was lost'
 }

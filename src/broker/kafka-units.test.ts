@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { compatibilityPartitioner } from '@platformatic/kafka'
 import fc from 'fast-check'
+import { readConfig } from '#platform/config.ts'
 import { numbered } from './conformance-kit.ts'
 import { parseKafkaUrl } from './kafka-address.ts'
 import { batchesOf } from './kafka-batches.ts'
@@ -35,6 +36,13 @@ test('a URL names one broker or several, with a user, and TLS by its scheme', ()
       () => parseKafkaUrl(bad),
       (error: Error) => /kafka:\/\/host:port/.test(error.message) && !error.message.includes('secret')
     )
+})
+
+test('the settings take a list of brokers, of Kafka only', () => {
+  for (const BROKER_URL of ['kafka://a:1,b:2', 'kafkas://user:secret@a,b:2,c'])
+    assert.equal(readConfig({ BROKER_URL }).BROKER_URL, BROKER_URL)
+  for (const BROKER_URL of ['amqp://a:1,b:2', 'kafka://a b'])
+    assert.throws(() => readConfig({ BROKER_URL }), /BROKER_URL: must be a URL/)
 })
 
 test("a key's hash is the one that Kafka's own tests expect", () => {
@@ -109,12 +117,12 @@ test('of transactions only the committed are handed out, and reading passes what
     batch(17, 1, 1, transactional),
     batch(18, 1, 2, control)
   ] as unknown as Parameters<typeof committedRecords>[0]
-  const { records, next } = committedRecords(batches, [{ producerId: 1n, firstOffset: 10n }], 14)
-  assert.deepEqual(
-    records.map(([offset]) => offset),
-    [14, 15, 17]
-  )
-  assert.equal(next, 19)
+  const from = (offset: number) => {
+    const { records, next } = committedRecords(batches, [{ producerId: 1n, firstOffset: 10n }], offset)
+    return [records.map(([offset]) => offset), next]
+  }
+  assert.deepEqual(from(10), [[13, 14, 15, 17], 19])
+  assert.deepEqual(from(14), [[14, 15, 17], 19])
 })
 
 test('slots are given in turn, and who leaves takes none', async () => {

@@ -1,5 +1,5 @@
 /**
- * Consuming: decode → check → begin → claim in the inbox → behaviour → commit → acknowledge. A behaviour takes effect once, however
+ * Consuming: decode → check → verify → begin → claim in the inbox → behaviour → commit → acknowledge. A behaviour takes effect once, however
  * often its event arrives. Retries, parking per key and dead letters live in PostgreSQL, identically for every broker.
  */
 import type { Delivery, Verdict } from '#broker/broker.ts'

@@ -80,12 +80,13 @@ export async function runScenario(scenario: Scenario, given: Servers): Promise<O
   world.struckAt = now
   for (const fault of scenario.faults) await fault.strike(world)
   await stopped(world, 'writer')
-  const convergedMs = await cameToRest(world, REST_MS)
+  const restMs = scenario.expected?.convergedWithinMs ?? REST_MS
+  const convergedMs = await cameToRest(world, restMs)
   await stopped(world, 'relay', 'consumer', 'api')
   const ledger = await readLedger(world, convergedMs)
   const violations = violationsOf(ledger, {
     poison: key => key.startsWith('poison-'),
-    convergedWithinMs: REST_MS,
+    convergedWithinMs: restMs,
     lagGrowthMax: Number.POSITIVE_INFINITY,
     ...scenario.expected,
     ordered: !world.reordered && (scenario.expected?.ordered ?? true),

@@ -26,9 +26,11 @@ export function killBroker(downMs: number): Fault {
 export function alarm(ms: number): Fault {
   return {
     says: 'RabbitMQ is short of memory and blocks who publishes',
-    async strike({ servers, ...world }) {
-      assert.ok('evaluate' in servers.broker, 'only RabbitMQ has alarms')
-      const evaluate = servers.broker.evaluate as (expression: string) => Promise<string>
+    async strike(world) {
+      world.strikes++
+      const { broker } = world.servers
+      assert.ok('evaluate' in broker, 'only RabbitMQ has alarms')
+      const evaluate = broker.evaluate as (expression: string) => Promise<string>
       await evaluate('rabbit_alarm:set_alarm({{resource_limit, memory, node()}, []})')
       await delay(ms)
       await evaluate('rabbit_alarm:clear_alarm({resource_limit, memory, node()})')

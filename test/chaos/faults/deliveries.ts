@@ -46,7 +46,8 @@ export function poison(kind: keyof typeof poisons, events: number): Fault {
   }
 }
 
-const good = { eventId: 'x', eventType: 'CounterMoved', timestamp: '2026-11-27T10:00:00.000Z', key: 'bad', n: 1, attempt: 'bad' }
+/** Known by what they say, since they have no id. */
+const good = { eventType: 'CounterMoved', timestamp: '2026-11-27T10:00:00.000Z', key: 'bad', n: 1, attempt: 'bad' }
 
 /** What others may send by mistake, each with the reason under which it is set aside. */
 const bad: { what: string; body: string | Uint8Array; reason: string }[] = [

@@ -148,6 +148,7 @@ export function replace(part: PartName, says: string, options: Partial<ProcessOp
   return {
     says,
     async strike(world) {
+      world.strikes++
       const old = world.the(part)
       await world.start(part, options)
       await world.progress(GOES_ON)

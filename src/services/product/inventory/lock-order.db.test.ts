@@ -1,9 +1,12 @@
 /** What changes of stock do to one another when they meet: who waits, who passes by, and that nobody does so in a circle. */
 import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
+import { Problem } from '#contracts/problems.ts'
 import { hold, untilWaiting } from '../../../../test/support/held.ts'
 import { openProductDatabase, type ProductDatabase } from '../../../../test/support/product-database.ts'
 import { assertReconciled, held, inventoryOf, reserve, stocked } from '../../../../test/support/stock.ts'
+import { createReservation } from './create-reservation.ts'
 import { expireReservations } from './expire-reservations.ts'
 
 let db: ProductDatabase
@@ -31,6 +34,26 @@ test('levels are locked in one order, in whichever they are asked for: who waits
     await holder.release()
     await reserving
   }
+  await assertReconciled(db)
+})
+
+test('whoever wants stock waits for who is taking it, and is refused what is gone by then', async () => {
+  const { variantId } = await stocked(db, 1)
+  const items = [{ variantId, quantity: 1 }]
+  const [took, commits] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const first = db.database.transact(async tx => {
+    const [reservation] = await createReservation(tx, [db.input({ body: { orderId: randomUUID(), items } })])
+    took.resolve()
+    await commits.promise
+    return reservation!
+  })
+  await took.promise
+  const second = reserve(db, items)
+  await untilWaiting(db.database, 1)
+  commits.resolve()
+  await held(first)
+  const refused = await second
+  assert.ok(refused instanceof Problem && refused.code === 'insufficient-stock', String(refused))
   await assertReconciled(db)
 })
 
