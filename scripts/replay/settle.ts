@@ -7,7 +7,8 @@ import type { Overheard } from './overhear.ts'
 /** What still waits: events not yet logged, not yet published, not yet handled, and messages parked for another try. */
 export type Backlog = { outbox: number; unpublished: number; unhandled: number; parked: number }
 
-const POLL_MS = 200
+/** Counting reads whole logs: done more often, it would hold up what it counts. */
+const POLL_MS = 1_000
 /** Longer than the pauses between a consumer's first tries. */
 const STANDSTILL_MS = 60_000
 
@@ -34,7 +35,7 @@ export async function settle(
 }
 
 /** A copy that was held back comes within this time: faults of delivery are shorter. */
-const QUIET_MS = 1_500
+const QUIET_MS = 1_900
 
 async function readBacklog(database: AuditDatabase): Promise<Backlog> {
   const ofServices = serviceNames().map(

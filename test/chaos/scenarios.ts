@@ -18,13 +18,13 @@ export const scenarios: readonly Scenario[] = [
   {
     id: 'F1',
     title: 'an API that dies before it commits announces nothing, and the repeated request has its one effect',
-    faults: [killApi('api.before-commit', 2)],
+    faults: [killApi('api.before-commit', 1)],
     ...{ brokers: everywhere, quick: postgres, weight: 1 }
   },
   {
     id: 'F2',
     title: 'an API that dies between commit and answer has had its effect, and the repeated request gets the same reply',
-    faults: [killApi('api.after-commit', 2)],
+    faults: [killApi('api.after-commit', 1)],
     ...{ brokers: everywhere, quick: postgres, weight: 1 }
   },
   {

@@ -49,11 +49,13 @@ export async function openWitness(brokerUrl: string, topic: string): Promise<Wit
   }
 }
 
+const attempts = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
 /** What a message says of a counter; undefined for what is no move of one. */
 export function entryOf(body: Uint8Array | string): Entry | undefined {
   try {
     const { key, n, attempt } = JSON.parse(Buffer.from(body as Uint8Array).toString()) as Entry
-    return typeof attempt === 'string' && typeof n === 'number' ? { attempt, key, n } : undefined
+    return attempts.test(attempt) && typeof n === 'number' ? { attempt, key, n } : undefined
   } catch {
     return undefined
   }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Admin } from '@platformatic/kafka'
 import amqplib from 'amqplib'
+import { until } from '#broker/conformance-kit.ts'
 import { toMessage } from '#platform/cloudevents.ts'
 import { readEventLog } from '#platform/event-log.ts'
 import { once, type World } from '../world.ts'
@@ -48,10 +49,16 @@ export function takeRouteAway(ms: number): Fault {
     says: 'what publishing needs at the broker is deleted (PostgreSQL: its table; RabbitMQ: the binding, then the queue; Kafka: the topic), and what was lost with it is published again from the event log',
     async strike(world) {
       world.strikes++
-      const [{ position } = { position: 0 }] = await world.ask<{ position: number }>('select position from outlets')
+      // What waits at the broker goes too, so that it is not enough to begin with what is published from now on.
+      const [{ position } = { position: 0 }] = await world.ask<{ position: number }>(
+        `select coalesce(
+           (select min(position) - 1 from event_log l where not exists (select from applied a where a.attempt = l.body::jsonb ->> 'attempt')),
+           (select position from event_log_head)
+         ) as position`
+      )
       await losses[world.servers.brokerName](world, ms)
-      await world.progress(GOES_ON, 60_000)
       if (world.servers.brokerName !== 'postgres') await publishAgain(world, position)
+      await world.progress(GOES_ON)
     }
   }
 }
@@ -73,9 +80,9 @@ const losses: Record<World['servers']['brokerName'], (world: World, ms: number) 
     await delay(ms)
     // A consumer that starts binds its queue again.
     await killed(world, world.the('consumer'))
-    await world.progress(GOES_ON, 60_000)
     // One whose queue is deleted declares it again by itself.
     await channel.deleteQueue(group)
+    await until('the consumer has declared its queue again', () => hasConsumers(connection, group), 60_000)
     await connection.close()
   },
 
@@ -84,6 +91,19 @@ const losses: Record<World['servers']['brokerName'], (world: World, ms: number) 
     await admin.deleteTopics({ topics: [world.topic] })
     await admin.close()
   }
+}
+
+async function hasConsumers(connection: amqplib.ChannelModel, queue: string): Promise<boolean> {
+  // Asking for what is not there ends the channel.
+  const channel = await connection.createChannel()
+  channel.on('error', () => {})
+  return channel.checkQueue(queue).then(
+    async ({ consumerCount }) => {
+      await channel.close()
+      return consumerCount > 0
+    },
+    () => false
+  )
 }
 
 /** A range of the log, in its order. */
