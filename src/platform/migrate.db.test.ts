@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, parse } from 'node:path'
 import { after, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
@@ -14,6 +14,9 @@ import { migrate } from './migrate.ts'
 
 const shared = await openAt(await testServerUrl(), 'public')
 after(() => shared[Symbol.asyncDispose]())
+
+/** What every service gets, before its own. */
+const platforms = (await readdir(new URL('./migrations/', import.meta.url))).map(file => parse(file).name).sort()
 
 /** Roles belong to the server, so each test has names of its own, gone at its end. */
 async function withNames<Names extends string[]>(count: number, use: (...names: Names) => Promise<void>): Promise<void> {
@@ -58,7 +61,7 @@ test('processes that start together migrate once', () =>
     const urls = new Set(parts.map(part => part.lines[0]!))
     assert.equal(urls.size, 1)
     const [url] = urls
-    assert.deepEqual(await applied(url!, name), ['0001-messaging', '0002-step', '0003-step'])
+    assert.deepEqual(await applied(url!, name), [...platforms, '0002-step', '0003-step'])
     await using own = openAt(url!, name)
     assert.deepEqual(await own.query('select n from steps'), [{ n: 1 }])
     // And again finds nothing to do.
@@ -73,7 +76,7 @@ test('services of one database, and the same service of several databases, migra
     await using third = await createTestDatabase()
     const all = [one, other, third].flatMap(database => names.map(name => ({ database, name })))
     const urls = await Promise.all(all.map(({ database, name }) => migrate(database.url, named(name), quiet)))
-    for (const [index, { name }] of all.entries()) assert.deepEqual(await applied(urls[index]!, name), ['0001-messaging'])
+    for (const [index, { name }] of all.entries()) assert.deepEqual(await applied(urls[index]!, name), platforms)
   }))
 
 test('a service may do what it likes in its own schema, and sees nothing of another one’s', () =>
@@ -109,7 +112,7 @@ test('the password of a service follows that of the administrator, and works aga
     const after = await Promise.all([1, 2, 3].map(() => migrate(as(database.url, boss, 'new'), named(name), quiet)))
     assert.equal(new Set(after).size, 1)
     assert.notEqual(after[0], before)
-    assert.deepEqual(await applied(after[0]!, name), ['0001-messaging'])
+    assert.deepEqual(await applied(after[0]!, name), platforms)
     await assert.rejects(applied(before, name), { code: '28P01' })
   }))
 
@@ -123,7 +126,7 @@ test('an administrator who may create roles and schemas need not be a superuser'
     assert.equal(await migrate(as(database.url, boss, 'boss'), named(name), quiet), url)
     await shared.query(`alter role ${boss} password 'other'`)
     const later = await migrate(as(database.url, boss, 'other'), named(name), quiet)
-    assert.deepEqual(await applied(later, name), ['0001-messaging'])
+    assert.deepEqual(await applied(later, name), platforms)
   }))
 
 test('a migration whose process is killed leaves nothing half done, and the next one finishes it', () =>
@@ -146,7 +149,7 @@ test('a migration whose process is killed leaves nothing half done, and the next
       await admin.query(`select pg_terminate_backend(pid, 5000) from (${sleeping}) sleepers`)
     }
     const url = await migrate(database.url, { name, migrations: new URL(quick.href) }, quiet)
-    assert.deepEqual(await applied(url, name), ['0001-messaging', '0002-step', '0003-step'])
+    assert.deepEqual(await applied(url, name), [...platforms, '0002-step', '0003-step'])
     await using own = openAt(url, name)
     assert.deepEqual(await own.query('select n from steps'), [{ n: 1 }])
   }))

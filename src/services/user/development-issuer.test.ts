@@ -27,7 +27,11 @@ describe('the development issuer', () => {
       'content-type': 'application/x-www-form-urlencoded',
       ...headers
     })
-  const authenticate = (token: string) => authenticator.authenticate(`Bearer ${token}`)
+  const authenticate = async (token: string) => {
+    const { expiresAtMs, ...who } = await authenticator.authenticate(`Bearer ${token}`)
+    assert.ok(expiresAtMs! > Date.now())
+    return who
+  }
 
   test('gives each development client a token with all of its scopes that the services accept', async () => {
     for (const { clientId, secret, scopes } of developmentClients) {
