@@ -54,6 +54,7 @@ describe('a RabbitMQ that fails', { skip: noOwnRabbitMq }, () => {
         return reader.handle(delivery)
       }
     })
+    const declaredAt = performance.now()
     const accepted = new Set<number>()
     let rejected = 0
     let over = false
@@ -74,6 +75,8 @@ describe('a RabbitMQ that fails', { skip: noOwnRabbitMq }, () => {
       }
     })
     try {
+      // RabbitMQ notes only after half a second where a quorum queue is: killed before, it has lost the queue for good.
+      await until('the queue will survive a crash', () => performance.now() - declaredAt > 2_000)
       for (const crashes of range(2)) {
         const enough = accepted.size + 1_000
         await until(`messages are accepted after ${crashes} crashes`, () => accepted.size > enough, 60_000)
