@@ -20,6 +20,11 @@ export const roles: Readonly<Record<string, Role>> = {
   gateway: 'gateway'
 }
 
+/** Every service, once, whatever roles run of it. */
+export const services: readonly Service[] = [
+  ...new Set(Object.values(roles).flatMap(role => (role === 'gateway' ? [] : [role.service])))
+]
+
 /** The roles that names stand for: none means all, `product` means every role of the Product Service. Throws `UnknownRole`. */
 export function rolesOf(names: readonly string[]): string[] {
   if (names.length === 0) return Object.keys(roles)

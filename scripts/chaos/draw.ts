@@ -1,8 +1,10 @@
 /** Which scenario comes next, on which broker, and with which of its faults in which order: all of it follows from the seed. */
+
 import type { Scenario } from '../../test/chaos/run-scenario.ts'
 import { scenarios } from '../../test/chaos/scenarios.ts'
 import type { BrokerName } from '../../test/chaos/servers.ts'
 import { canMount } from '../../test/support/postgres-small-disk.ts'
+import { openChance } from '../chance.ts'
 import { type ChaosOptions, STORM } from './arguments.ts'
 
 export type Draw = { next(): { broker: BrokerName; scenario: Scenario } }
@@ -60,15 +62,4 @@ function shuffled<Item>(items: readonly Item[], chance: () => number): Item[] {
     .map(item => ({ item, rank: chance() }))
     .sort((one, other) => one.rank - other.rank)
     .map(({ item }) => item)
-}
-
-/** Numbers in [0, 1) that follow from a seed (mulberry32). */
-function openChance(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }

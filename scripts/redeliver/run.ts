@@ -10,7 +10,7 @@ import { type Range, type Redelivered, readRange, redeliver } from '#platform/re
 import { openSealing } from '#platform/sealing.ts'
 import { consumersOf, type Service } from '#platform/service.ts'
 import { openSigner } from '#platform/signing.ts'
-import { roles } from '../../src/roles.ts'
+import { services } from '../../src/roles.ts'
 import type { RedeliverOptions } from './arguments.ts'
 
 /** It cannot be done, and the message says what can. */
@@ -51,18 +51,9 @@ export async function run(options: RedeliverOptions, signal: AbortSignal, out: N
 
 const sourceOf = (service: string) => `/${service}-service`
 
-function services(): Service[] {
-  return [...new Set(Object.values(roles).flatMap(role => (role === 'gateway' ? [] : [role.service])))]
-}
-
 function serviceNamed(name: string): Service {
-  const service = services().find(service => service.name === name)
-  if (!service)
-    throw new Impossible(
-      `There is no service ${name}. There are ${services()
-        .map(each => each.name)
-        .join(', ')}.`
-    )
+  const service = services.find(service => service.name === name)
+  if (!service) throw new Impossible(`There is no service ${name}. There are ${services.map(each => each.name).join(', ')}.`)
   return service
 }
 

@@ -1,16 +1,15 @@
 /** Who must react to which events, from the services' own tables: a consumer that is added is audited too. */
 import { readConfig } from '#platform/config.ts'
-import type { Service } from '#platform/service.ts'
-import { roles } from '../../src/roles.ts'
+import { services } from '../../src/roles.ts'
 
 export type ConsumerGroup = { name: string; service: string; topics: string[]; types: string[] }
 
 export function serviceNames(): string[] {
-  return services().map(service => service.name)
+  return services.map(service => service.name)
 }
 
 export function consumerGroups(): ConsumerGroup[] {
-  return services().flatMap(service => {
+  return services.flatMap(service => {
     const consumers = typeof service.consumers === 'function' ? service.consumers(readConfig({})) : service.consumers
     return Object.entries(consumers).map(([name, reactions]) => ({
       name: `${service.name}.${name}`,
@@ -19,8 +18,4 @@ export function consumerGroups(): ConsumerGroup[] {
       types: reactions.map(reaction => reaction.event.type)
     }))
   })
-}
-
-function services(): Service[] {
-  return [...new Set(Object.values(roles).flatMap(role => (role === 'gateway' ? [] : [role.service])))]
 }

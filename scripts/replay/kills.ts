@@ -1,5 +1,6 @@
 /** Kills at random moments: chosen as shares of the work, so that a faster machine meets them as a slower one does. */
 import { setTimeout as delay } from 'node:timers/promises'
+import { openChance } from '../chance.ts'
 import type { EcosystemProcess } from './ecosystem-process.ts'
 import type { Progress } from './progress.ts'
 
@@ -12,22 +13,11 @@ export async function killAtRandom(
   progress: Progress,
   { count, seed }: { count: number; seed: number }
 ): Promise<void> {
-  const random = randomOf(seed)
+  const random = openChance(seed)
   const moments = Array.from({ length: count }, () => ({ share: random(), laterMs: random() * LATER_MS }))
   for (const { share, laterMs } of moments.toSorted((one, other) => one.share - other.share)) {
     await progress.reached(share)
     await delay(laterMs)
     await ecosystem.killAndRestart()
-  }
-}
-
-/** Numbers in [0, 1) that follow from the seed (mulberry32). */
-function randomOf(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
   }
 }

@@ -1,7 +1,7 @@
 /** Reads partitions ahead of those who handle them: one request at a time to each broker that leads some of them. */
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Bell } from './bell.ts'
 import type { BrokerLog } from './broker.ts'
-import type { Bell } from './kafka-bell.ts'
 import { errorName, type KafkaClient, type KafkaNode } from './kafka-client.ts'
 import type { KafkaCluster, KafkaTopic } from './kafka-cluster.ts'
 import { committedRecords } from './kafka-committed.ts'

@@ -2,9 +2,10 @@
  * A subscription on Kafka: what is fetched is handed out in lanes, partition by partition, and an offset is committed only when
  * everything before it is done with.
  */
+
+import { openBell } from './bell.ts'
 import type { BrokerLog, Message, Subscription, Verdict } from './broker.ts'
 import { nameOf, type Partitions } from './kafka-assignment.ts'
-import { openBell } from './kafka-bell.ts'
 import type { KafkaClient } from './kafka-client.ts'
 import { openKafkaCluster } from './kafka-cluster.ts'
 import { fetchPartitions } from './kafka-fetch.ts'

@@ -1,4 +1,5 @@
 /** The owner of a consumer group on PostgreSQL at work: reads ahead, hands out, and moves the cursors over what is done with. */
+import { openBell } from './bell.ts'
 import type { BrokerLog, Delivery, Subscription } from './broker.ts'
 import { openLanes } from './lanes.ts'
 import type { Member, Session } from './postgres-subscription.ts'
@@ -119,18 +120,6 @@ export async function followTopics(
 
 function hasRoom({ unread, prefix, pendingBytes }: Followed): boolean {
   return unread && prefix.pending <= WINDOW.messages / 2 && pendingBytes <= WINDOW.bytes / 2 && prefix.span < WINDOW.span
-}
-
-/** `rung` resolves when the bell has been rung since it last resolved. */
-function openBell(): { ring(): void; rung(): Promise<void> } {
-  let next = Promise.withResolvers<void>()
-  return {
-    ring: () => next.resolve(),
-    async rung() {
-      await next.promise
-      next = Promise.withResolvers<void>()
-    }
-  }
 }
 
 const NEXT_PAGE = `

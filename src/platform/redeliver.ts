@@ -7,7 +7,7 @@ import { toMessage } from './cloudevents.ts'
 import { type Consumer, type DecodedEvent, decodeFor, describe, keyLock, type Received, react, refusalOf } from './consumer.ts'
 import type { Queryable, Transaction } from './database.ts'
 import { isAway } from './database-errors.ts'
-import { insertDeadLetter } from './dead-letters.ts'
+import { claimInInbox, insertDeadLetter } from './dead-letters.ts'
 import type { Decoded } from './decode.ts'
 import type { LoggedEvent } from './event-log.ts'
 import { park } from './parking.ts'
@@ -117,11 +117,7 @@ async function applyAgain(tx: Transaction, consumer: Consumer, message: Received
 /** Locks the key; the event counts as seen, whether or not it was. True when messages of the key wait, and it has to wait behind them. */
 async function claimAgain(tx: Transaction, consumer: Consumer, { source, eventId }: DecodedEvent, key: string): Promise<boolean> {
   await tx.query(`select pg_advisory_xact_lock(${keyLock})`, [consumer.name, key])
-  tx.send('insert into inbox (consumer, source, event_id) values ($1, $2, $3) on conflict do nothing', [
-    consumer.name,
-    source,
-    eventId
-  ])
+  await claimInInbox(tx, consumer, source, eventId)
   const [row] = await tx.query<{ behind: boolean }>(
     'select exists (select from parked_messages where consumer = $1 and key = $2) as behind',
     [consumer.name, key]
