@@ -60,6 +60,13 @@ export function cpuSecondsOf(pids: readonly number[]): number {
   return [...stats].filter(([pid]) => within(pid)).reduce((sum, [, { ticks }]) => sum + ticks, 0) / TICKS_PER_SECOND
 }
 
+/** CPU time from now on, of Node and of PostgreSQL, shared out over so many of what they do. */
+export function startCpu(node: number, postgres: number): (count: number) => { 'CPU ms': number; 'PG CPU ms': number } {
+  const before = [cpuSecondsOf([node]), cpuSecondsOf([postgres])]
+  const each = (pid: number, from: number, count: number) => ((cpuSecondsOf([pid]) - from) * 1000) / count
+  return count => ({ 'CPU ms': each(node, before[0]!, count), 'PG CPU ms': each(postgres, before[1]!, count) })
+}
+
 /** Resident memory of one process. Linux only; 0 elsewhere. */
 export function residentMiB(pid: number): number {
   try {

@@ -2,7 +2,7 @@
 import { COUNTERS, type Counter, openCounter } from '../counter.ts'
 import type { Group } from '../group.ts'
 import type { Sample } from '../measure.ts'
-import { cpuSecondsOf } from '../processes.ts'
+import { startCpu } from '../processes.ts'
 
 const SILENT = 'a row changed, 32 callers'
 const TOLD = 'a row changed and its event announced, 32 callers'
@@ -13,7 +13,7 @@ export const announcing: Group = {
   async open(scene) {
     const counter = await openCounter(await scene.createDatabase('announcing'), scene.stack)
     const shoot = (change: Counter['change']) => async (): Promise<Sample> => {
-      const before = [cpuSecondsOf([process.pid]), cpuSecondsOf([scene.postgresPid])]
+      const cpu = startCpu(process.pid, scene.postgresPid)
       const until = performance.now() + scene.size.seconds * 1000
       let done = 0
       const caller = async () => {
@@ -23,11 +23,7 @@ export const announcing: Group = {
         }
       }
       await Promise.all(Array.from({ length: CALLERS }, caller))
-      return {
-        'per s': done / scene.size.seconds,
-        'CPU ms': ((cpuSecondsOf([process.pid]) - before[0]!) * 1000) / done,
-        'PG CPU ms': ((cpuSecondsOf([scene.postgresPid]) - before[1]!) * 1000) / done
-      }
+      return { 'per s': done / scene.size.seconds, ...cpu(done) }
     }
     return {
       cases: [

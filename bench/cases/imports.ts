@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Group, ratio } from '../group.ts'
 import type { Sample } from '../measure.ts'
-import { cpuSecondsOf } from '../processes.ts'
+import { cpuSecondsOf, startCpu } from '../processes.ts'
 import { documentOf, productsOf } from '../products.ts'
 import { saying } from '../progress.ts'
 import { copyDocuments } from '../rivals/copy.ts'
@@ -48,7 +48,7 @@ async function importInto(shop: Shop, scene: Scene, products: readonly object[])
   const file = Buffer.from(products.map(product => `${JSON.stringify(product)}\n`).join(''))
   let done: Partial<Import> = {}
   using _ = saying('importing', () => `${done.rows ?? 0} rows`)
-  const before = [cpuSecondsOf([shop.pid]), cpuSecondsOf([scene.postgresPid])]
+  const cpu = startCpu(shop.pid, scene.postgresPid)
   const started = performance.now()
   const sent = { mediaType: 'application/x-ndjson', chunks: Readable.from([file], { objectMode: false }), bytes: file.length }
   const { status, body } = await shop.client.upload<Import>('/v1/imports', sent)
@@ -61,10 +61,5 @@ async function importInto(shop: Shop, scene: Scene, products: readonly object[])
   const seconds = (performance.now() - started) / 1000
   if (done.status !== 'completed' || done.created !== products.length)
     throw new Error(`the import ended so: ${JSON.stringify(done)}`)
-  const perProduct = (pid: number, from: number) => ((cpuSecondsOf([pid]) - from) * 1000) / products.length
-  return {
-    'per s': products.length / seconds,
-    'CPU ms': perProduct(shop.pid, before[0]!),
-    'PG CPU ms': perProduct(scene.postgresPid, before[1]!)
-  }
+  return { 'per s': products.length / seconds, ...cpu(products.length) }
 }

@@ -8,7 +8,7 @@ import { type Counter, openCounter } from '../counter.ts'
 import { type Group, type Round, ratio } from '../group.ts'
 import type { LimitName } from '../limits.ts'
 import type { Sample } from '../measure.ts'
-import { cpuSecondsOf } from '../processes.ts'
+import { startCpu } from '../processes.ts'
 import { saying } from '../progress.ts'
 import type { RawBroker } from '../rivals/raw-broker.ts'
 import type { Scene } from '../scene.ts'
@@ -122,16 +122,11 @@ async function sampleOf(counter: Counter, count: number): Promise<Message[]> {
 /** How many a second, and what it took of Node (all in this process) and of PostgreSQL. */
 function timed(count: number, scene: Scene): (work: () => Promise<void>) => Promise<Sample> {
   return async work => {
-    const before = [cpuSecondsOf([process.pid]), cpuSecondsOf([scene.postgresPid])]
+    const cpu = startCpu(process.pid, scene.postgresPid)
     const started = performance.now()
     await work()
     const seconds = (performance.now() - started) / 1000
-    const each = (pid: number, from: number) => ((cpuSecondsOf([pid]) - from) * 1000) / count
-    return {
-      'per s': count / seconds,
-      'CPU ms': each(process.pid, before[0]!),
-      'PG CPU ms': each(scene.postgresPid, before[1]!)
-    }
+    return { 'per s': count / seconds, ...cpu(count) }
   }
 }
 

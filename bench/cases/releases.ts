@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type Group, ratio } from '../group.ts'
 import { timed } from '../http-case.ts'
 import type { Sample } from '../measure.ts'
-import { cpuSecondsOf } from '../processes.ts'
+import { startCpu } from '../processes.ts'
 import { saying } from '../progress.ts'
 import type { Scene } from '../scene.ts'
 import type { Shop } from '../shop.ts'
@@ -78,16 +78,11 @@ async function swept(scene: Scene, shop: Shop, databaseUrl: string, variantId: s
   const timers = await scene.startShop(databaseUrl, ['product.timers'], {}, stack)
   while ((await reserved()) === all) await delay(LOOK_EVERY_MS)
   const [since, first] = [performance.now(), await reserved()]
-  const before = [cpuSecondsOf([timers.pid]), cpuSecondsOf([scene.postgresPid])]
+  const cpu = startCpu(timers.pid, scene.postgresPid)
   let left = first
   while (left > 0 && performance.now() - since < scene.size.seconds * 1000) {
     await delay(LOOK_EVERY_MS)
     left = await reserved()
   }
-  const perRequest = (pid: number, from: number) => ((cpuSecondsOf([pid]) - from) * 1000) / Math.max(1, first - left)
-  return {
-    'per s': (first - left) / ((performance.now() - since) / 1000),
-    'CPU ms': perRequest(timers.pid, before[0]!),
-    'PG CPU ms': perRequest(scene.postgresPid, before[1]!)
-  }
+  return { 'per s': (first - left) / ((performance.now() - since) / 1000), ...cpu(Math.max(1, first - left)) }
 }

@@ -2,11 +2,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { freePort } from '../../test/support/free-port.ts'
 
 export interface EcosystemProcess extends AsyncDisposable {
   url: string
@@ -146,19 +146,4 @@ async function untilReady(url: string): Promise<void> {
 async function embeddedUrl(dataDir: string): Promise<string> {
   const noted = async (name: string) => (await readFile(join(dataDir, 'postgres', name), 'utf8')).trim()
   return `postgres://postgres:${await noted('password')}@127.0.0.1:${await noted('port')}/postgres`
-}
-
-/** Below the ports that the system hands out by itself: it must still be free after a kill. */
-async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000)
-    const server = createServer()
-    const free = await new Promise<boolean>(resolve => {
-      server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true))
-    })
-    if (!free) continue
-    server.close()
-    await once(server, 'close')
-    return port
-  }
 }

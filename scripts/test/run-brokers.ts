@@ -4,7 +4,7 @@
  */
 import { createInterface } from 'node:readline/promises'
 import type { BrokerServer } from '../../test/support/broker-server.ts'
-import { freePort } from '../../test/support/rabbitmq-server.ts'
+import { freePort } from '../../test/support/free-port.ts'
 import { type BrokerKind, brokerKinds, neededBy } from './broker-kinds.ts'
 
 export type RunBrokers = AsyncDisposable & {

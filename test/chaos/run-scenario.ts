@@ -1,7 +1,7 @@
 /** Runs one scenario: a world under load, its faults one after another, rest, and what its ledger says. */
 
+import { freePort } from '../support/free-port.ts'
 import { startSmallDiskPostgres } from '../support/postgres-small-disk.ts'
-import { freePort } from '../support/rabbitmq-server.ts'
 import type { Fault } from './faults/fault.ts'
 import { type Expected, type Violation, violationsOf } from './ledger.ts'
 import { cameToRest, readLedger } from './read-ledger.ts'

@@ -3,13 +3,13 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { processIdentity } from '#platform/process-lock.ts'
 import type { BrokerServer } from './broker-server.ts'
+import { freePort } from './free-port.ts'
 import { installKafka, kafkaClassArchive, kafkaClassPath } from './kafka-install.ts'
 
 export { installKafka, kafkaInstalled } from './kafka-install.ts'
@@ -191,16 +191,6 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   const over = once(child, 'exit')
   child.kill(signal)
   await over
-}
-
-/** A port that nobody listens on at the moment. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 async function removeAbandoned(): Promise<void> {

@@ -1,11 +1,12 @@
 import { chmod, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { processIdentity } from '#platform/process-lock.ts'
 import type { BrokerServer } from './broker-server.ts'
 import { dockerWorks } from './docker.ts'
+import { freePort } from './free-port.ts'
 import { type RabbitMqNode, rabbitMqContainer } from './rabbitmq-container.ts'
 import { installedRabbitMq, killAbandonedNode, rabbitMqNode } from './rabbitmq-node.ts'
 
@@ -98,20 +99,6 @@ function answers(port: number): Promise<boolean> {
     }
     socket.on('error', () => settle(false)).on('close', () => settle(false))
   })
-}
-
-/** Below the ports that outgoing connections get, so that nobody takes it while the server is down. */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 10_000)
-    const server = createServer()
-    const free = await new Promise<boolean>(resolve => {
-      server.once('error', () => resolve(false))
-      server.listen(port, '127.0.0.1', () => resolve(true))
-    })
-    await new Promise(closed => server.close(closed))
-    if (free) return port
-  }
 }
 
 async function removeAbandoned(): Promise<void> {
