@@ -6,7 +6,8 @@ import { after, before, beforeEach, describe, mock, test } from 'node:test'
 import fc from 'fast-check'
 import { type CryptoKey, exportJWK, exportSPKI, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
 import { Problem } from '#contracts/problems.ts'
-import { type Actor, type Authenticator, openAuthenticator } from './auth.ts'
+import type { Actor, Authenticator } from './actor.ts'
+import { openAuthenticator } from './auth.ts'
 
 const issuer = 'https://issuer.example'
 const audience = 'urn:product-service'
@@ -64,7 +65,7 @@ const unsigned = (header: unknown, payload: unknown = claims()) => `${encode(hea
 
 async function authenticate(authorization: string | undefined, by = authenticator): Promise<Actor | Problem> {
   try {
-    return await by.authenticate(authorization)
+    return await by.authenticate({ authorization })
   } catch (error) {
     assert.ok(error instanceof Problem, String(error))
     return error
@@ -88,11 +89,11 @@ describe('an access token', () => {
   test('tells who calls, what they may, and until when', async () => {
     const exp = now() + 300
     // Clocks differ by half a minute at most.
-    const known = { subject: 'u-1', scopes: new Set(['catalog:read', 'orders:write']), expiresAtMs: (exp + 30) * 1000 }
-    assert.deepEqual(await authenticate(`Bearer ${await sign({ exp })}`), { ...known, clientId: 'shop' })
+    const known = { subject: 'u-1', issuer, scopes: new Set(['catalog:read', 'orders:write']), expiresAtMs: (exp + 30) * 1000 }
+    assert.deepEqual(await authenticate(`Bearer ${await sign({ exp })}`), { ...known, clientId: 'shop', userId: 'u-1' })
     assert.deepEqual(await authenticate(`bearer ${await sign({ exp, client_id: undefined })}`), { ...known, clientId: 'u-1' })
     const none = await authenticate(`Bearer ${await sign({ exp, scope: undefined })}`)
-    assert.deepEqual(none, { ...known, clientId: 'shop', scopes: new Set() })
+    assert.deepEqual(none, { ...known, clientId: 'shop', userId: 'u-1', scopes: new Set() })
   })
 
   test('may be signed in each of the ways that we allow, for us among others, with the long name of its type', async () => {
@@ -262,7 +263,7 @@ describe('a token that was verified', () => {
     const authorization = `Bearer ${await sign()}`
     const actor = await authenticate(authorization)
     served = { status: 500, type: 'text/plain', body: 'away' }
-    assert.equal(authenticator.authenticate(authorization), actor)
+    assert.equal(authenticator.authenticate({ authorization }), actor)
     assert.equal(asked, 1)
   })
 

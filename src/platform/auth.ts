@@ -5,20 +5,7 @@ import { createRemoteJWKSet } from 'jose/jwks/remote'
 import { jwtVerify } from 'jose/jwt/verify'
 import { LRUCache } from 'lru-cache'
 import { Problem } from '#contracts/problems.ts'
-
-export type Actor = {
-  /** The `sub` of the token: a user, or the client itself. */
-  subject: string
-  clientId: string
-  scopes: ReadonlySet<string>
-  /** When the token is none any more: what goes on for long ends by then. */
-  expiresAtMs?: number
-}
-
-export interface Authenticator {
-  /** Throws or rejects with `unauthenticated`, or with `unavailable` when the issuer's keys cannot be had. At once for a token seen before. */
-  authenticate(authorization: string | undefined): Actor | Promise<Actor>
-}
+import type { Actor, Authenticator } from './actor.ts'
 
 const TOKEN_LENGTH_MAX = 8192
 const LEEWAY_SECONDS = 30
@@ -48,7 +35,8 @@ export function openAuthenticator(options: { issuer: string; audience: string; j
       const scope = typeof payload.scope === 'string' ? payload.scope.split(' ') : []
       const clientId = typeof payload.client_id === 'string' ? payload.client_id : sub
       const expiresAtMs = (payload.exp! + LEEWAY_SECONDS) * 1000
-      const actor = { subject: sub, clientId, scopes: new Set(scope), expiresAtMs }
+      const user = clientId === sub ? {} : { userId: sub }
+      const actor = { subject: sub, clientId, issuer: options.issuer, scopes: new Set(scope), ...user, expiresAtMs }
       verified.set(token, { actor, expiresAtMs })
       return actor
     } catch (error) {
@@ -57,7 +45,7 @@ export function openAuthenticator(options: { issuer: string; audience: string; j
   }
 
   return {
-    authenticate(authorization) {
+    authenticate({ authorization }) {
       const token = authorization && bearerPattern.test(authorization) ? authorization.slice(7) : undefined
       if (!token || token.length > TOKEN_LENGTH_MAX) throw new Problem('unauthenticated')
       const known = verified.get(token)

@@ -2,7 +2,7 @@
 import type { Static, TObject, TSchema } from 'typebox'
 import type { Api, Operation } from '#contracts/define.ts'
 import type { Problem } from '#contracts/problems.ts'
-import type { Actor } from './auth.ts'
+import type { Actor } from './actor.ts'
 import type { Consumer } from './consumer.ts'
 import type { Cursors } from './cursor.ts'
 import type { Database, Queryable, Transaction } from './database.ts'

@@ -10,7 +10,7 @@ import { type EventStream, openEventStream } from '../../test/support/event-stre
 import { change, type Messaging, openMessaging, quiet } from '../../test/support/messaging.ts'
 import { assertProblem } from '../../test/support/problem.ts'
 import { eventually } from '../../test/support/world.ts'
-import type { Actor } from './auth.ts'
+import type { Actor } from './actor.ts'
 import { type EventTail, openEventTail, type Step } from './event-tail.ts'
 import { feed, type Input } from './handlers.ts'
 import { serve } from './http.ts'
@@ -92,7 +92,7 @@ async function open({ followersMax = 10, actor = {} as Partial<Actor>, away = ()
     listEvents: feed(({ query: { after = 0, types, limit = 100 } }: Asked) => ({ after, types: types ?? null, limit }))
   }
   const edge = { database, tail: counting, handlers, baseUrl: 'http://localhost:8080', log: quiet } as unknown as Edge
-  const known = { subject: 'anybody', clientId: 'anybody', scopes: new Set(['events:read']), ...actor }
+  const known = { subject: 'anybody', clientId: 'anybody', issuer: 'test', scopes: new Set(['events:read']), ...actor }
   const at = { host: '127.0.0.1', port: 0, shutdownTimeoutMs: 20_000, inFlightMax: 100 }
   const server = await serve({ api, edge, authenticator: { authenticate: () => known }, log: quiet, baseUrl: edge.baseUrl, ...at })
   let closed: PromiseLike<void> | undefined

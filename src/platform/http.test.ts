@@ -68,10 +68,10 @@ async function open(options: { inFlightMax?: number; shutdownTimeoutMs?: number 
     api,
     edge,
     authenticator: {
-      async authenticate(authorization) {
+      async authenticate({ authorization }) {
         if (authorization === 'Bearer away') throw new Problem('unavailable', "The issuer's keys cannot be fetched")
         if (authorization !== 'Bearer good') throw new Problem('unauthenticated')
-        return { subject: 'u', clientId: 'u', scopes: new Set(['orders:write']) }
+        return { subject: 'u', clientId: 'u', issuer: 'test', scopes: new Set(['orders:write']) }
       }
     },
     log: openLog({ LOG_LEVEL: 'silent', LOG_FORMAT: 'json' }),

@@ -5,7 +5,7 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Api, Operation } from '#contracts/define.ts'
 import { Problem } from '#contracts/problems.ts'
-import type { Actor, Authenticator } from './auth.ts'
+import type { Actor, Authenticator } from './actor.ts'
 import type { Answer, Edge } from './http-answers.ts'
 import { letBodyGo } from './http-bodies.ts'
 import { followRequests } from './http-follow.ts'
@@ -105,7 +105,7 @@ function addRoute(
       // Before the body is read: nobody without a token makes us parse anything.
       if (operation.scope === null) return done()
       try {
-        const actor = authenticator.authenticate(request.headers.authorization)
+        const actor = authenticator.authenticate(request.headers)
         if (actor instanceof Promise) actor.then(known => done(authorize(request, known, operation)), done)
         else done(authorize(request, actor, operation))
       } catch (error) {

@@ -4,7 +4,7 @@
  */
 import type { Broker, Delivery } from '#broker/broker.ts'
 import type { Api } from '#contracts/define.ts'
-import type { Authenticator } from './auth.ts'
+import type { Authenticator } from './actor.ts'
 import { watchBacklog } from './backlog.ts'
 import { watchBroker } from './broker-watch.ts'
 import type { Config } from './config.ts'

@@ -1,4 +1,4 @@
-import type { Actor } from '#platform/auth.ts'
+import type { Actor } from '#platform/actor.ts'
 import { openCursors } from '#platform/cursor.ts'
 import { type Database, openDatabase, type Transaction } from '#platform/database.ts'
 import type { Reading } from '#platform/handlers.ts'
@@ -40,7 +40,7 @@ export async function openProductDatabase(): Promise<ProductDatabase> {
   const changed: string[] = []
   const origin = { source: '/product-service', announced: () => {}, changed: (id: string) => changed.push(id), committed: () => {} }
   const database = stack.use(openDatabase({ url, schema: 'product', poolSize: 16, log, origin }))
-  const actor: Actor = { subject: 'merchandiser', clientId: 'test', scopes: new Set() }
+  const actor: Actor = { issuer: 'test', subject: 'merchandiser', clientId: 'test', scopes: new Set() }
   const reading: Reading = { database, cursors: await openCursors(database), consumers: [] }
   const input = <In>(given: Partial<In>) =>
     ({ params: {}, query: {}, body: undefined, actor, expected: null, traceparent: undefined, ...given }) as In

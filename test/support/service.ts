@@ -7,7 +7,7 @@ import type { Broker, Subscription, Verdict } from '#broker/broker.ts'
 import type { EventContract } from '#contracts/define.ts'
 import { Problem } from '#contracts/problems.ts'
 import { allScopes } from '#contracts/scopes.ts'
-import type { Authenticator } from '#platform/auth.ts'
+import type { Authenticator } from '#platform/actor.ts'
 import { readConfig } from '#platform/config.ts'
 import { type Database, openDatabase } from '#platform/database.ts'
 import { openLog } from '#platform/log.ts'
@@ -32,10 +32,10 @@ export interface RunningService extends AsyncDisposable {
 
 /** Lets in `Bearer anybody` with every scope, and `Bearer anybody catalog:read` with those that it names. */
 const trusting: Authenticator = {
-  authenticate(authorization) {
+  authenticate({ authorization }) {
     const [, subject, ...scopes] = authorization?.split(' ') ?? []
     if (!subject) throw new Problem('unauthenticated')
-    return { subject, clientId: subject, scopes: new Set<string>(scopes.length > 0 ? scopes : allScopes) }
+    return { subject, clientId: subject, issuer: 'test', scopes: new Set<string>(scopes.length > 0 ? scopes : allScopes) }
   }
 }
 

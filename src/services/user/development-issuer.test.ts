@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { allScopes } from '#contracts/scopes.ts'
-import { type Authenticator, openAuthenticator } from '#platform/auth.ts'
+import type { Authenticator } from '#platform/actor.ts'
+import { openAuthenticator } from '#platform/auth.ts'
 import { readConfig } from '#platform/config.ts'
 import { USER_ID_TOKEN_TYPE } from '#platform/http-issuer.ts'
 import { openLog } from '#platform/log.ts'
@@ -28,7 +29,7 @@ describe('the development issuer', () => {
       ...headers
     })
   const authenticate = async (token: string) => {
-    const { expiresAtMs, ...who } = await authenticator.authenticate(`Bearer ${token}`)
+    const { expiresAtMs, ...who } = await authenticator.authenticate({ authorization: `Bearer ${token}` })
     assert.ok(expiresAtMs! > Date.now())
     return who
   }
@@ -39,7 +40,7 @@ describe('the development issuer', () => {
       assert.equal(status, 200)
       assert.equal(headers.get('cache-control'), 'no-store')
       assert.deepEqual([body.token_type, body.expires_in, body.scope], ['Bearer', 3600, scopes.join(' ')])
-      assert.deepEqual(await authenticate(body.access_token), { subject: clientId, clientId, scopes: new Set(scopes) })
+      assert.deepEqual(await authenticate(body.access_token), { subject: clientId, clientId, issuer, scopes: new Set(scopes) })
     }
   })
 
@@ -85,6 +86,8 @@ describe('the development issuer', () => {
     assert.deepEqual(await authenticate(body.access_token), {
       subject: 'u-1',
       clientId: 'storefront',
+      issuer,
+      userId: 'u-1',
       scopes: new Set(['catalog:read'])
     })
     assert.deepEqual(JSON.parse(atob(body.access_token.split('.')[1])).act, { sub: 'storefront' })

@@ -1,7 +1,7 @@
 /** Changes to reservations that callers ask for, those that wait at the same moment in one transaction. */
 import { Problem } from '#contracts/problems.ts'
 import type { Reservation } from '#contracts/resources/reservation.ts'
-import type { Actor } from '#platform/auth.ts'
+import type { Actor } from '#platform/actor.ts'
 import type { Transaction } from '#platform/database.ts'
 import { checkVersion, type Expected } from '#platform/etag.ts'
 import { type StoredReservation, toReservation } from './reservation.ts'
