@@ -45,7 +45,7 @@ export function openCountingService(options: ProcessOptions, broker: Broker): Pr
     consumers: { [subscription]: [on(event, follow)] },
     timers: []
   })
-  const actor = { subject: 'somebody', clientId: 'chaos', scopes: new Set<string>(allScopes) }
+  const actor = { issuer: 'chaos', subject: 'somebody', clientId: 'chaos', scopes: new Set<string>(allScopes) }
   const config = readConfig({
     ...{ NODE_ENV: 'test', LOG_LEVEL: 'silent', LOG_FORMAT: 'json', PORT: '0' },
     CONSUMER_RETRY_DELAYS_MS: retryDelaysMs.join(',')
