@@ -13,10 +13,12 @@ export type Reading = {
   readonly partition: number
   /** The next offset to read. */
   offset: number
+  /** Of which topic of that name the offset is, once it was asked for: one that was deleted and created again begins anew. */
+  topicId?: string
   /** false: enough of it waits to be handled. */
   hasRoom(): boolean
   arrived(records: readonly [offset: number, record: KafkaRecord][]): void
-  /** Kafka no longer has this offset; reading goes on with the first that it kept. */
+  /** Kafka has no such offset; reading goes on with the first that it has. */
   skipTo(offset: number): void
 }
 
@@ -98,6 +100,11 @@ export async function fetchPartitions(options: {
     topics: ReadonlyMap<string, KafkaTopic>
   ) {
     try {
+      for (const reading of wanted) {
+        const { id } = topics.get(reading.topic)!
+        if (reading.topicId !== undefined && reading.topicId !== id) await skip(reading, node)
+        reading.topicId = id
+      }
       const turns = idle.get(name) ?? 0
       const waitMs = some ? Math.min(WAIT_MS, SHORTEST_WAIT_MS * 2 ** Math.min(turns, 10)) : WAIT_MS
       const offsets = new Map(wanted.map(reading => [reading, reading.offset]))

@@ -19,6 +19,13 @@ describe('A consumer group on Kafka', { skip: noOwnKafka, timeout: 400_000 }, ()
   })
   after(() => server?.[Symbol.asyncDispose]())
   const open = () => openKafkaBroker({ url: server.url })
+  const spawnMember = (group: string, topic: string) => {
+    const script = fileURLToPath(new URL('./conformance-member.ts', import.meta.url))
+    const member = spawn(process.execPath, [script, server.url, group, topic], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const printed: number[] = []
+    createInterface(member.stdout).on('line', line => void (/^\d+$/.test(line) && printed.push(Number(line))))
+    return { member, printed }
+  }
 
   test('as members come and go under load, nothing is lost, nothing overtakes, and no key is in two hands', {
     timeout: 120_000
@@ -125,11 +132,8 @@ describe('A consumer group on Kafka', { skip: noOwnKafka, timeout: 400_000 }, ()
   test('a member that was frozen finds itself replaced, and comes back without losing anything', { timeout: 120_000 }, async () => {
     await using broker = await open()
     const { topic, group } = names()
-    const script = fileURLToPath(new URL('./conformance-member.ts', import.meta.url))
-    const member = spawn(process.execPath, [script, server.url, group, topic], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const { member, printed } = spawnMember(group, topic)
     try {
-      const printed: number[] = []
-      createInterface(member.stdout).on('line', line => void (/^\d+$/.test(line) && printed.push(Number(line))))
       await broker.publish(numbered(topic, 50, n => `key-${n % 10}`))
       await until('the member works', () => new Set(printed).size === 50)
       member.kill('SIGSTOP')
@@ -148,6 +152,36 @@ describe('A consumer group on Kafka', { skip: noOwnKafka, timeout: 400_000 }, ()
       await until('all is done', () => range(400).every(n => done().has(n)), 40_000)
     } finally {
       member.kill('SIGKILL')
+    }
+  })
+
+  test('a topic that is deleted and created again is read from its first message, however far the one before was read', {
+    timeout: 120_000
+  }, async () => {
+    const { topic, group } = names()
+    const admin = new Admin({ clientId: 'operator', bootstrapBrokers: [new URL(server.url).host] })
+    await admin.createTopics({ topics: [topic], partitions: 1, replicas: 1 })
+    const { member, printed } = spawnMember(group, topic)
+    try {
+      await using broker = await open()
+      await broker.publish(numbered(topic, 20))
+      await until('it has read', () => new Set(printed).size === 20)
+      // It is to look at the new topic when that has more than was read of the old one.
+      member.kill('SIGSTOP')
+      await admin.deleteTopics({ topics: [topic] })
+      await until('there is another', () =>
+        admin.createTopics({ topics: [topic], partitions: 1, replicas: 1 }).then(
+          () => true,
+          () => false
+        )
+      )
+      await using elsewhere = await open()
+      await elsewhere.publish(numbered(topic, 60).slice(20))
+      member.kill('SIGCONT')
+      await until('it has read all of it', () => new Set(printed).size === 60)
+    } finally {
+      member.kill('SIGKILL')
+      await admin.close()
     }
   })
 

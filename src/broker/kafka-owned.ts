@@ -77,7 +77,7 @@ export function openOwned(options: {
       if (records.length === 0 && one.uncommitted() !== undefined) moved()
     },
     skipTo(offset) {
-      log?.warn({ topic, partition, from: one.offset, to: offset }, 'reading goes on with the first message that Kafka has kept')
+      log?.warn({ topic, partition, from: one.offset, to: offset }, 'reading goes on with the first message that Kafka has')
       one.offset = offset
       prefix = openPrefix(offset - 1)
     },

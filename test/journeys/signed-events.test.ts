@@ -35,10 +35,13 @@ async function createProduct() {
   assert.equal(status, 201, JSON.stringify(body))
   return { productId: body.productId, variantId: body.variants[0].variantId }
 }
+/** A consumer that has just fetched a key set asks for a key that is not in it half a minute later. */
+const KEY_KNOWN_MS = 60_000
 const found = (productId: string) =>
   eventually(
     async () => (await client.call<{ data: { productId: string }[] }>('GET', '/v1/search?q=signed&limit=100')).body.data,
-    data => data.some(each => each.productId === productId)
+    data => data.some(each => each.productId === productId),
+    KEY_KNOWN_MS
   )
 
 test('where every topic must be signed, a product is found and an order holds its stock', async () => {

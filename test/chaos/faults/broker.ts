@@ -86,9 +86,14 @@ const losses: Record<World['servers']['brokerName'], (world: World, ms: number) 
     await connection.close()
   },
 
-  async kafka(world) {
-    const admin = new Admin({ clientId: 'chaos', bootstrapBrokers: [new URL(world.brokerUrl).host] })
-    await admin.deleteTopics({ topics: [world.topic] })
+  async kafka({ brokerUrl, topic }) {
+    const admin = new Admin({ clientId: 'chaos', bootstrapBrokers: [new URL(brokerUrl).host] })
+    const idOf = async () =>
+      (await admin.metadata({ topics: [topic], forceUpdate: true }).catch(() => undefined))?.topics.get(topic)?.id
+    const before = await idOf()
+    await admin.deleteTopics({ topics: [topic] })
+    // Until whoever publishes has made it anew, Kafka may still accept what it is about to throw away.
+    await until('the topic is another one', async () => ![undefined, before].includes(await idOf()), 60_000)
     await admin.close()
   }
 }
