@@ -10,6 +10,8 @@ import { migrate } from '#platform/migrate.ts'
 import { announce, announceAll, announcement } from '#platform/outbox.ts'
 import { startBrokerOutlet } from '#platform/outlet.ts'
 import { startRelay } from '#platform/relay.ts'
+import { openSealing } from '#platform/sealing.ts'
+import { openSigner } from '#platform/signing.ts'
 import { openWakeup } from '#platform/wakeup.ts'
 
 export const COUNTERS = 1_000
@@ -23,7 +25,7 @@ export type Counter = {
   /** Announces so many changes, over all counters, with nobody to relay them yet. */
   fillOutbox(events: number): Promise<void>
   /** Relays from the outbox to the broker until disposed. `accepted` is called with how many events the broker has accepted, and when. */
-  relay(broker: Broker, accepted: (events: number) => void): AsyncDisposable
+  relay(broker: Broker, accepted: (events: number) => void, signed?: boolean): AsyncDisposable
   /** Handles every change once, in a transaction that leaves an effect. */
   subscribe(broker: Broker, topic: string, handled: () => void): Promise<AsyncDisposable>
 }
@@ -42,6 +44,7 @@ export async function openCounter(databaseUrl: string, stack: AsyncDisposableSta
   await database.query('create table counters (id uuid primary key, n bigint not null)')
   await database.query('create table effects (id uuid primary key, n bigint not null)')
   await database.query('insert into counters select id, 0 from unnest($1::uuid[]) id', [ids])
+  const sign = openSigner({ database, sealing: openSealing(undefined) })
   let announced = 0
 
   const update = (tx: Transaction, number: number) =>
@@ -65,10 +68,10 @@ export async function openCounter(databaseUrl: string, stack: AsyncDisposableSta
         await database.transact(async tx => announceAll(tx, many))
       }
     },
-    relay(broker, accepted) {
+    relay(broker, accepted, signed = true) {
       const owned = new AsyncDisposableStack()
       const published = (events: readonly unknown[]) => accepted(events.length)
-      owned.use(startBrokerOutlet({ database, broker, source, eventLog, log, published }))
+      owned.use(startBrokerOutlet({ database, broker, source, eventLog, log, published, ...(signed ? { sign } : {}) }))
       owned.use(startRelay({ database, outbox, eventLog, log }))
       return owned
     },

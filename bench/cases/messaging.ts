@@ -23,7 +23,8 @@ export type Carried = {
 }
 
 const RAW_PUBLISH = 'publish with confirmation, nothing of ours'
-const RELAY = 'outbox to confirmed: relay, log, outlet, driver'
+const RELAY = 'outbox to confirmed: relay, log, signature, outlet, driver'
+const UNSIGNED = 'the same, unsigned'
 const RAW_CONSUME = 'read and acknowledge, nothing of ours'
 const DRIVER = 'the driver, with a handler that does nothing'
 const CONSUME = 'an inbox row and an effect in one transaction'
@@ -46,6 +47,14 @@ export function messaging({ about, start, openRaw, limits }: Carried): Group {
       await (await counter.subscribe(broker, 'bench.sink', () => {}))[Symbol.asyncDispose]()
       const messages = await sampleOf(counter, count)
       const perSecond = timed(count, scene)
+      const relaying = async (signed: boolean): Promise<Sample> => {
+        await counter.fillOutbox(count)
+        return perSecond(async () => {
+          const all = openCount(count)
+          await using _ = counter.relay(broker, all.add, signed)
+          await all.reached
+        })
+      }
       let round = 0
       const consuming = async (subscribe: Subscribe): Promise<Sample> => {
         const topic = `bench.round-${round++}`
@@ -61,20 +70,17 @@ export function messaging({ about, start, openRaw, limits }: Carried): Group {
       return {
         cases: [
           { name: RAW_PUBLISH, shoot: () => perSecond(() => raw.publish(messages)) },
+          { name: RELAY, against: RAW_PUBLISH, shoot: () => relaying(true) },
+          { name: UNSIGNED, against: RAW_PUBLISH, shoot: () => relaying(false) },
           {
-            name: RELAY,
-            against: RAW_PUBLISH,
+            name: RAW_CONSUME,
             async shoot() {
-              await counter.fillOutbox(count)
-              return perSecond(async () => {
-                const all = openCount(count)
-                await using _ = counter.relay(broker, all.add)
-                await all.reached
-              })
+              // In another round it may come before what publishes.
+              await raw.publish(messages)
+              await raw.join?.()
+              return perSecond(() => raw.consume(count))
             }
           },
-          // What the round before has published is there to be read.
-          { name: RAW_CONSUME, shoot: () => perSecond(() => raw.consume(count)) },
           { name: DRIVER, against: RAW_CONSUME, shoot: () => consuming(subscribeIdly) },
           { name: CONSUME, against: RAW_CONSUME, shoot: () => consuming(counter.subscribe) },
           { name: PACED, shoot: () => paced(counter, broker, scene.size.seconds) }

@@ -4,6 +4,8 @@ import type { Message } from '#broker/broker.ts'
 export interface RawBroker extends AsyncDisposable {
   /** Publishes everything, 500 in flight, each confirmed as durable. */
   publish(messages: readonly Message[]): Promise<void>
+  /** Becomes ready to read; what joining a group takes is not measured. */
+  join?(): Promise<void>
   /** Reads so many messages and acknowledges them, in batches as large as pays. */
   consume(count: number): Promise<void>
 }

@@ -8,6 +8,7 @@ const TOPIC = 'raw'
 export async function openRawKafka(url: string): Promise<RawBroker> {
   const options = { clientId: 'bench', bootstrapBrokers: [new URL(url).host], autocreateTopics: true }
   const producer = new Producer({ ...options, idempotent: true, acks: ProduceAcks.ALL })
+  let consumer: Consumer
   return {
     async publish(messages) {
       for (const batch of batchesOf(messages)) {
@@ -20,8 +21,12 @@ export async function openRawKafka(url: string): Promise<RawBroker> {
         await producer.send({ messages: sent })
       }
     },
+    async join() {
+      consumer = new Consumer({ ...options, groupId: `raw.${randomUUID()}` })
+      consumer.topics.trackAll(TOPIC)
+      await consumer.joinGroup({})
+    },
     async consume(count) {
-      const consumer = new Consumer({ ...options, groupId: `raw.${randomUUID()}` })
       const stream = await consumer.consume({ topics: [TOPIC], mode: MessagesStreamModes.EARLIEST, autocommit: false })
       let read = 0
       for await (const message of stream) {

@@ -17,7 +17,22 @@ export function headersOf(message: Message, more: Readonly<Record<string, string
   const all: Record<string, string> = { ...headers, ...more }
   if (headers.ce_id !== messageId) all[OWN.messageId] = messageId
   if (headers.ce_type !== routingKey) all[OWN.routingKey] = routingKey
-  return new Map(Object.entries(all).map(([name, value]) => [Buffer.from(name), Buffer.from(value)]))
+  const wire = new Map<Buffer, Buffer>()
+  for (const name in all) wire.set(bytesOf(name), Buffer.from(all[name]!))
+  return wire
+}
+
+const NAMES_MAX = 1_000
+const names = new Map<string, Buffer>()
+
+/** Header names are few, and the same in every message. */
+function bytesOf(name: string): Buffer {
+  let bytes = names.get(name)
+  if (!bytes) {
+    bytes = Buffer.from(name)
+    if (names.size < NAMES_MAX) names.set(name, bytes)
+  }
+  return bytes
 }
 
 /** A record as it arrives. Of headers with one name the last one counts, as it does for Kafka's own clients. */

@@ -16,16 +16,27 @@ export const limits = {
 
 /** Why no driver will ever take this message, or undefined when it is within the limits. */
 export function refusal(message: Message): string | undefined {
-  if (!/^[A-Za-z0-9._-]+$/.test(message.topic) || message.topic.length > limits.topicBytes)
-    return `'${message.topic}' cannot name a topic`
-  const headers = Object.entries(message.headers)
-  if (headers.some(([name]) => name === '' || Buffer.byteLength(name) > limits.headerNameBytes))
-    return 'a header name is empty or too long'
-  const texts = { key: message.key, messageId: message.messageId, routingKey: message.routingKey, headers: headers.flat().join('') }
-  for (const [property, text] of Object.entries(texts)) {
-    if (text.includes('\0') || !text.isWellFormed()) return `${property} holds characters that cannot be carried`
-    const most = limits[`${property}Bytes` as keyof typeof limits]
-    if (Buffer.byteLength(text) > most) return `${property} is over ${most} bytes`
+  const { topic, key, messageId, routingKey, headers, body } = message
+  if (topic.length > limits.topicBytes || !topicPattern.test(topic)) return `'${topic}' cannot name a topic`
+  let all = ''
+  for (const name in headers) {
+    if (name === '' || isOver(name, limits.headerNameBytes)) return 'a header name is empty or too long'
+    all += name + headers[name]
   }
-  return message.body.byteLength > limits.bodyBytes ? `body is over ${limits.bodyBytes} bytes` : undefined
+  const fault =
+    faultOf('key', key) ?? faultOf('messageId', messageId) ?? faultOf('routingKey', routingKey) ?? faultOf('headers', all)
+  return fault ?? (body.byteLength > limits.bodyBytes ? `body is over ${limits.bodyBytes} bytes` : undefined)
+}
+
+const topicPattern = /^[A-Za-z0-9._-]+$/
+
+function faultOf(property: 'key' | 'messageId' | 'routingKey' | 'headers', text: string): string | undefined {
+  if (text.includes('\0') || !text.isWellFormed()) return `${property} holds characters that cannot be carried`
+  const most = limits[`${property}Bytes`]
+  return isOver(text, most) ? `${property} is over ${most} bytes` : undefined
+}
+
+/** No character has more than three bytes in UTF-8 for each unit of its length: most texts need not be measured. */
+function isOver(text: string, bytes: number): boolean {
+  return text.length * 3 > bytes && Buffer.byteLength(text) > bytes
 }

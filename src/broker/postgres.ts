@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import { type Broker, type BrokerLog, type Message, MessagesRefused } from './broker.ts'
 import { refusal } from './limits.ts'
-import { bytesList } from './postgres-bytes.ts'
+import { bytesList, textList } from './postgres-bytes.ts'
 import { type Member, openPostgresSubscription, type Session } from './postgres-subscription.ts'
 
 export type PostgresBrokerOptions = {
@@ -221,13 +221,13 @@ function* inBatches(messages: readonly Message[]): Generator<readonly Message[]>
   if (from < messages.length) yield messages.slice(from)
 }
 
-function columns(batch: readonly Message[]): unknown[] {
+function columns(batch: readonly Message[]): Buffer[] {
   return [
-    batch.map(message => message.topic),
-    batch.map(message => message.key),
-    batch.map(message => message.messageId),
-    batch.map(message => message.routingKey),
-    batch.map(message => JSON.stringify(message.headers)),
+    textList(batch.map(message => message.topic)),
+    textList(batch.map(message => message.key)),
+    textList(batch.map(message => message.messageId)),
+    textList(batch.map(message => message.routingKey)),
+    textList(batch.map(message => JSON.stringify(message.headers))),
     bytesList(batch.map(message => message.body))
   ]
 }

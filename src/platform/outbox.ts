@@ -43,7 +43,12 @@ export function announce<Data extends TObject>(
   announceAll(tx, [announcement(event, data, sequence)])
 }
 
-const insert = `insert into outbox (event_id, topic, key, type, version, subject, sequence, body, traceparent)
+/** One event a transaction is by far the most frequent, and a list would cost the database more than the row. */
+const columns = 'event_id, topic, key, type, version, subject, sequence, body, traceparent'
+
+const insertOne = `insert into outbox (${columns}) values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
+
+const insertMany = `insert into outbox (${columns})
   select e.event_id, e.topic, e.key, e.type, e.version, e.subject, e.sequence, e.body, e.traceparent
   from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::integer[], $6::text[], $7::bigint[], $8::text[], $9::text[])
     with ordinality as e (event_id, topic, key, type, version, subject, sequence, body, traceparent, place)
@@ -56,7 +61,11 @@ export function announceAll(tx: Transaction, announcements: readonly Announcemen
   const { source, announced } = tx.origin
   const checked = new Set<EventContract>()
   const copies = announcements.flatMap(inEveryVersion)
-  const rows = copies.map(({ event, data, sequence, json, eventId, sameAs }) => {
+  const contexts = creationContexts(
+    tx,
+    copies.map(({ event, eventId, traceparent }) => ({ ...event, eventId, traceparent }))
+  )
+  const rows = copies.map(({ event, data, sequence, json, eventId, sameAs }, place): OutboxRow => {
     const envelope: Envelope = { eventId, eventType: event.type, eventVersion: event.version, source, sequence, timestamp }
     if (sameAs !== undefined) envelope.sameAs = sameAs
     // Of many events that were put together from one contract's own text, the first stands for the others.
@@ -67,24 +76,39 @@ export function announceAll(tx: Transaction, announcements: readonly Announcemen
     // No character has more than three bytes in UTF-8 for each unit of its length.
     if (text.length * 3 > EVENT_BYTES_MAX && Buffer.byteLength(text) > EVENT_BYTES_MAX)
       throw new Error(`${event.type} is over ${EVENT_BYTES_MAX} bytes`)
-    return { id: eventId, subject: subjectOf(event, data), text }
+    const key = String(data[event.key])
+    return [eventId, event.topic, key, event.type, event.version, subjectOf(event, data), sequence, text, contexts[place] ?? null]
   })
-  const contexts = creationContexts(
-    tx,
-    copies.map(({ event, eventId, traceparent }) => ({ ...event, eventId, traceparent }))
-  )
-  tx.send(insert, [
-    uuids(rows.map(row => row.id)),
-    texts(copies.map(each => each.event.topic)),
-    texts(copies.map(each => String(each.data[each.event.key]))),
-    texts(copies.map(each => each.event.type)),
-    integers(copies.map(each => each.event.version)),
-    texts(rows.map(row => row.subject)),
-    bigints(copies.map(each => each.sequence)),
-    texts(rows.map(row => row.text)),
-    texts(contexts)
-  ])
+  if (rows.length === 1) tx.send(insertOne, rows[0])
+  else tx.send(insertMany, listsOf(rows))
   tx.afterCommit(announced)
+}
+
+/** In the order of `columns`. */
+type OutboxRow = [
+  eventId: string,
+  topic: string,
+  key: string,
+  type: string,
+  version: number,
+  subject: string,
+  sequence: number,
+  body: string,
+  traceparent: string | null
+]
+
+function listsOf(rows: readonly OutboxRow[]): Buffer[] {
+  return [
+    uuids(rows.map(row => row[0])),
+    texts(rows.map(row => row[1])),
+    texts(rows.map(row => row[2])),
+    texts(rows.map(row => row[3])),
+    integers(rows.map(row => row[4])),
+    texts(rows.map(row => row[5])),
+    bigints(rows.map(row => row[6])),
+    texts(rows.map(row => row[7])),
+    texts(rows.map(row => row[8]))
+  ]
 }
 
 /**

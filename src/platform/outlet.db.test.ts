@@ -98,6 +98,51 @@ test('an event is published as it was announced, with the CloudEvents attributes
   })
 })
 
+test('the next batch is signed while the broker takes one, and again when it takes its time: the key may have changed', async () => {
+  const signedBy: string[] = []
+  let [kid, signatures] = ['old', 0]
+  const { promise: taken, resolve: take } = Promise.withResolvers<void>()
+  const broker = openReceiver()
+  const sign = async (messages: readonly Message[]) => {
+    signatures += messages.length
+    return messages.map(message => ({ ...message, headers: { ...message.headers, ce_signature: kid } }))
+  }
+  // What two batches hold is there before the first is read.
+  await database.transact(async tx => {
+    for (let n = 0; n < 600; n++) await change(tx, `batched-${n}`)
+  })
+  await eventually(
+    () => database.query('select from outbox'),
+    rows => rows.length === 0
+  )
+  await using _ = startBrokerOutlet({
+    ...{ database, source: '/tested-service', eventLog, log: quiet, sign },
+    broker: {
+      ...broker,
+      async publish(messages) {
+        signedBy.push(messages[0]!.headers.ce_signature!)
+        if (signedBy.length === 1) await taken
+      }
+    }
+  })
+  await eventually(
+    async () => signatures,
+    signatures => signatures === 600
+  )
+  const at = performance.now()
+  kid = 'new'
+  await eventually(
+    async () => performance.now() - at,
+    waited => waited > 1_100
+  )
+  take()
+  await eventually(
+    async () => signedBy,
+    signedBy => signedBy.length === 2
+  )
+  assert.deepEqual(signedBy, ['old', 'new'])
+})
+
 test('a broker that is away holds up only its own cursor; when it is back, everything follows in order', async () => {
   const broker = openReceiver()
   await using _ = started(broker)

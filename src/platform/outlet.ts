@@ -2,7 +2,7 @@
  * The outlet that feeds the broker: follows the event log with a cursor of its own, so that a broker that is away stops only
  * this cursor. The cursor moves after the broker has accepted: a crash repeats messages, and never leaves one out.
  */
-import { type Broker, MessagesRefused } from '#broker/broker.ts'
+import { type Broker, type Message, MessagesRefused } from '#broker/broker.ts'
 import { toMessage } from './cloudevents.ts'
 import type { Database, Session } from './database.ts'
 import { type LoggedEvent, readEventLog } from './event-log.ts'
@@ -16,6 +16,10 @@ import type { Wakeup } from './wakeup.ts'
 const OUTLET = 'broker'
 const BATCH = 500
 const POLL_MS = 1000
+/** A batch that waited longer is read and signed again. */
+const PREPARED_MS = 1000
+
+type Prepared = { events: readonly LoggedEvent[]; messages: readonly Message[]; at: number }
 
 export function startBrokerOutlet(options: {
   database: Database
@@ -40,31 +44,46 @@ export function startBrokerOutlet(options: {
       await session.query('set synchronous_commit to off')
       const [cursor] = await session.query<{ position: number }>('select position from outlets where name = $1', [OUTLET])
       let position = cursor!.position
+      let prepared = prepare(session, position)
       while (!signal.aborted) {
-        const events = await readEventLog(session, position, BATCH)
+        let batch = await prepared
+        // Signatures are made at send: the key may have been revoked while the broker took its time.
+        if (performance.now() - batch.at > PREPARED_MS) batch = await prepare(session, position)
+        const { events } = batch
+        const until = events.at(-1)?.position ?? position
+        // While the broker takes this batch, the next one is read and signed.
+        const next = events.length === BATCH ? prepare(session, until) : undefined
+        next?.catch(() => {})
         if (events.length > 0) {
           await failpoint('outlet.before-publish')
-          const accepted = await publish(session, events)
+          const accepted = await publish(session, batch)
           await failpoint('outlet.after-publish')
-          position = events.at(-1)!.position
+          position = until
           await session.query('update outlets set position = $2, updated_at = now() where name = $1', [OUTLET, position])
           await failpoint('outlet.after-cursor')
           options.published?.(accepted)
         }
-        if (events.length < BATCH) await follower.next(POLL_MS, signal)
+        if (!next) await follower.next(POLL_MS, signal, events.length)
+        prepared = next ?? prepare(session, position)
       }
     },
     log
   )
 
+  async function prepare(session: Session, after: number): Promise<Prepared> {
+    const events = await readEventLog(session, after, BATCH)
+    const at = performance.now()
+    const messages = events.map(event => toMessage(event, source, baseUrl))
+    return { events, at, messages: options.sign && events.length > 0 ? await options.sign(messages) : messages }
+  }
+
   /**
    * Returns what the broker has accepted. What it will never take is set aside with its reason; anything else throws, and the batch is
    * tried again.
    */
-  async function publish(session: Session, events: readonly LoggedEvent[]): Promise<readonly LoggedEvent[]> {
+  async function publish(session: Session, { events, messages }: Prepared): Promise<readonly LoggedEvent[]> {
     try {
-      const messages = events.map(event => toMessage(event, source, baseUrl))
-      await send(broker, source, options.sign ? await options.sign(messages) : messages)
+      await send(broker, source, messages)
       return events
     } catch (error) {
       if (!(error instanceof MessagesRefused)) throw error

@@ -49,7 +49,7 @@ export function startRelay(options: {
           eventLog.wake()
           if (head >= partitionsEnd - partitionSize) partitionsEnd = await ensurePartitions(session, partitionSize)
         }
-        if (moved < BATCH) await follower.next(POLL_MS, signal)
+        if (moved < BATCH) await follower.next(POLL_MS, signal, moved)
       }
     },
     log

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
+import { setTimeout as delay, setImmediate as immediate } from 'node:timers/promises'
 import { openMessaging, openTested } from '../../test/support/messaging.ts'
 import { eventually } from '../../test/support/world.ts'
 import { type Follower, openWakeup } from './wakeup.ts'
@@ -67,6 +67,18 @@ test('every follower is woken, and none after it stopped following', async () =>
   wakeup.wake()
   assert.equal(await isWaiting(late), true)
   await late
+})
+
+test('who found much waits a little before it looks again, and who found little does not', async () => {
+  const wakeup = openWakeup(database, 'paced')
+  using follower = await wakeup.follow()
+  await following(follower)
+  wakeup.wake()
+  assert.equal(await Promise.race([follower.next(LONG_MS, ended.signal, 0).then(() => 'at once'), immediate('later')]), 'at once')
+  wakeup.wake()
+  const since = performance.now()
+  await follower.next(LONG_MS, ended.signal, 1_000)
+  assert.ok(performance.now() - since > 5, `${performance.now() - since}`)
 })
 
 test('another process is woken, also by what was committed while it did not wait', async () => {

@@ -15,10 +15,11 @@ export interface Wakeup {
 
 export interface Follower extends Disposable {
   /**
-   * Resolves when something came since the last call, at the next wake-up, after `ms`, or when the signal aborts; under load no sooner than
-   * a few milliseconds after it did so last, so that work in batches finds something to batch.
+   * Resolves when something came since the last call, at the next wake-up, after `ms`, or when the signal aborts. Whoever says how much it
+   * found last time waits the longer the more that was, up to a few milliseconds: under load, work in batches finds something to batch,
+   * and what comes alone does not wait.
    */
-  next(ms: number, signal: AbortSignal): Promise<void>
+  next(ms: number, signal: AbortSignal, found?: number): Promise<void>
 }
 
 /** It need not reach the disk. */
@@ -26,6 +27,7 @@ const notify = "select set_config('synchronous_commit', 'off', true), pg_notify(
 
 /** One coalesced NOTIFY says it for everything committed meanwhile. */
 const COALESCE_MS = 5
+/** After so much at once, or more, the next look is so many milliseconds later. */
 const PACE_MS = 10
 
 /**
@@ -70,8 +72,8 @@ export function openWakeup(database: Database, name: string, { followers: expect
       await session?.listen(channel, noticed)
       followers.add(noticed)
       return {
-        async next(ms, signal) {
-          const early = resumedAt + PACE_MS - performance.now()
+        async next(ms, signal, found = PACE_MS) {
+          const early = resumedAt + Math.min(PACE_MS, found) - performance.now()
           if (early > 0) await pause(early, signal)
           await new Promise<void>(resolve => {
             const done = () => {
