@@ -82,6 +82,38 @@ describe('the end of the log', () => {
     assert.ok(asked < 10, `the database was asked ${asked} times`)
   })
 
+  test('is read again from where it is when the session breaks: what came meanwhile is not missing for who reads later', async () => {
+    let gate = Promise.resolve()
+    const gated: Database = {
+      ...tested.database,
+      async connect(purpose) {
+        await gate
+        return tested.database.connect(purpose)
+      }
+    }
+    await using tail = open(gated)
+    const from = await settled()
+    using _ = tail.join()
+    const kept = positionsOf(tail, from, () => from + 5)
+    await write(5)
+    await kept
+    const { promise, resolve } = Promise.withResolvers<void>()
+    gate = promise
+    await tested.admin.query(`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'tested.event tail'`)
+    await isGone()
+    await write(5)
+    await settled()
+    resolve()
+    await eventually(
+      () => tested.admin.query(`select from pg_stat_activity where application_name = 'tested.event tail'`),
+      sessions => sessions.length === 1
+    )
+    const live = positionsOf(tail, from + 10, () => from + 15)
+    await write(5)
+    assert.deepEqual(await live, range(from + 11, from + 15))
+    assert.deepEqual(await positionsOf(tail, from, () => from + 15), range(from + 1, from + 15))
+  })
+
   test('is followed without a gap through a session that breaks, from wherever one is', async () => {
     await using tail = open(tested.database)
     const from = await settled()
