@@ -21,10 +21,10 @@ export const messaging: readonly Plant[] = [
     what: 'the outlet moves its cursor before the broker has accepted: what is in flight at a crash is never published',
     file: platform('outlet.ts'),
     find: `          await failpoint('outlet.before-publish')
-          const accepted = await publish(session, events)`,
-    replace: `          await session.query('update outlets set position = $2, updated_at = now() where name = $1', [OUTLET, events.at(-1)!.position])
+          const accepted = await publish(session, batch)`,
+    replace: `          await session.query('update outlets set position = $2, updated_at = now() where name = $1', [OUTLET, until])
           await failpoint('outlet.before-publish')
-          const accepted = await publish(session, events)`,
+          const accepted = await publish(session, batch)`,
     test: {
       file: platform('outlet.db.test.ts'),
       name: 'a broker that is away holds up only its own cursor; when it is back, everything follows in order'
