@@ -3,7 +3,7 @@ import { alarm, killBroker, takeRouteAway } from './faults/broker.ts'
 import { killApi } from './faults/callers.ts'
 import { exhaustConnections, longTransactions, restartDatabase } from './faults/database.ts'
 import { badMessages, duplicateStorm, poison } from './faults/deliveries.ts'
-import { keySetAway, revokeRetiredKey, rotateKeys } from './faults/keys.ts'
+import { forgedMessages, keySetAway, revokeRetiredKey, rotateKeys } from './faults/keys.ts'
 import { failOver, fillDisk } from './faults/machines.ts'
 import { cut, deafen, narrow, reset, silence, slow } from './faults/network.ts'
 import { holdUp, kill, killAt, migrateUnder, pause, rebalances, replace, terminateSessions, zombie } from './faults/processes.ts'
@@ -138,6 +138,13 @@ export const scenarios: readonly Scenario[] = [
     warmUp: 200,
     expected: { lagGrowthMax: 5 },
     ...{ brokers: everywhere, quick: everywhere, weight: 2 }
+  },
+  {
+    id: 'F12',
+    title: 'what comes in our name and is not signed as it must be is set aside with its reason, and what is ours goes on',
+    faults: [forgedMessages()],
+    signed: true,
+    ...{ brokers: everywhere, quick: postgres, weight: 1 }
   },
   {
     id: 'F12',

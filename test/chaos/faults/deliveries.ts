@@ -87,7 +87,8 @@ export function badMessages(): Fault {
   }
 }
 
-async function deadLetters(world: World, key: string, reason: string): Promise<number> {
+/** Of a key, with a reason. */
+export async function deadLetters(world: World, key: string, reason: string): Promise<number> {
   const [row] = await world.ask<{ count: number }>('select count(*) as count from dead_letters where key = $1 and reason = $2', [
     key,
     reason

@@ -1,10 +1,16 @@
 /** What happens to the keys that sign events: they are exchanged, taken out, and not to be had. */
+import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Message } from '#broker/broker.ts'
 import { until } from '#broker/conformance-kit.ts'
+import { toMessage } from '#platform/cloudevents.ts'
+import { readEventLog } from '#platform/event-log.ts'
 import { openSealing } from '#platform/sealing.ts'
+import { openSigner } from '#platform/signing.ts'
 import { readSigningKeys, revokeSigningKey, rotateSigningKey } from '#platform/signing-keys.ts'
 import { openCounting } from '../counting.ts'
 import type { World } from '../world.ts'
+import { deadLetters } from './deliveries.ts'
 import { type Fault, GOES_ON } from './fault.ts'
 
 const sealing = openSealing(undefined)
@@ -46,6 +52,34 @@ export function revokeRetiredKey(): Fault {
       if (!retired) throw new Error('no key is retired')
       await revokeSigningKey(database, sealing, retired.kid)
       await world.progress(GOES_ON, 60_000)
+    }
+  }
+}
+
+/** Messages that look like ours, and are not signed as ours are. */
+export function forgedMessages(): Fault {
+  return {
+    says: 'messages come in our name unsigned, with a signature over other bytes, and with one that is none',
+    async strike(world) {
+      await using database = openCounting(world.serviceUrl, 1)
+      const [event] = await readEventLog(world.sql, 0, 1)
+      const [genuine] = await openSigner({ database, sealing })([toMessage(event!, '/chaos-service')])
+      const forged = (key: string, signature: string | undefined): Message => {
+        const { ce_signature: _, ...headers } = genuine!.headers
+        const [messageId, said] = [randomUUID(), JSON.parse(String(genuine!.body))]
+        const body = Buffer.from(JSON.stringify({ ...said, eventId: messageId, key, attempt: 'forged' }))
+        const attributes = { ...headers, ce_id: messageId, ce_subject: `counter/${key}`, ce_partitionkey: key }
+        return { ...genuine!, key, messageId, body, headers: { ...attributes, ...(signature ? { ce_signature: signature } : {}) } }
+      }
+      const messages = [
+        { reason: 'signature-missing', message: forged('forged-0', undefined) },
+        { reason: 'signature-invalid', message: forged('forged-1', genuine!.headers.ce_signature) },
+        { reason: 'signature-invalid', message: forged('forged-2', 'no..signature') }
+      ]
+      await world.witness.broker.publish(messages.map(({ message }) => message))
+      for (const { reason, message } of messages)
+        await until(`${message.key} is set aside as ${reason}`, async () => (await deadLetters(world, message.key, reason)) === 1)
+      await world.progress(GOES_ON)
     }
   }
 }
