@@ -51,8 +51,9 @@ export async function startShop(
     DATABASE_URL: databaseUrl,
     ISSUER_URL: issuer.url,
     JWKS_URL: issuer.credentials.tokenUrl.replace('/token', '/jwks'),
-    SIGNING_KEY_SECRET: 'for the time of a bench, and for nothing else',
+    SIGNING_KEY_SECRET: 'for the time of a bench and for nothing else',
     EVENT_SIGNATURES: 'product.events=require,order.events=warn,user.events=warn',
+    USER_CHECKS: 'off',
     ...options.settings
   })
   const url = line.urls.product ? new URL(line.urls.product).origin : line.url

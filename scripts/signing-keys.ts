@@ -8,6 +8,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { auditedCommand } from '#platform/audit-command.ts'
 import { ConfigInvalid, readConfig } from '#platform/config.ts'
 import { openDatabase } from '#platform/database.ts'
 import { startEmbeddedPostgres } from '#platform/embedded-postgres.ts'
@@ -44,10 +45,11 @@ async function run(args: string[]): Promise<void> {
   const sealing = openSealing(config.SIGNING_KEY_SECRET)
 
   if (command === 'rotate') {
-    const next = await rotateSigningKey(database, sealing, seconds)
+    const next = await rotateSigningKey(database, sealing, seconds, auditedCommand('signing-keys rotate', { type: 'signing-key', id: null }))
     console.log(`${next.kid} ${next.made ? 'is published, and' : 'waits already: it'} signs from ${next.activeFrom}`)
   } else if (command === 'revoke') {
-    const revoked = await revokeSigningKey(database, sealing, kid!)
+    const audited = auditedCommand('signing-keys revoke', { type: 'signing-key', id: kid! })
+    const revoked = await revokeSigningKey(database, sealing, kid!, audited)
     if (!revoked) throw new Unusable(`${serviceName} has no key ${kid}.`)
     console.log(`${kid} is revoked; ${revoked.active} signs`)
   }

@@ -4,12 +4,21 @@ import { join } from 'node:path'
 import type { Broker, BrokerLog } from '#broker/broker.ts'
 import { faulty } from '#broker/faulty.ts'
 import { type BrokerOptions, openBroker } from '#broker/open.ts'
+import { type LookUpApiKey, openApiKeyCheck } from '#platform/api-key-check.ts'
+import { openIntrospection } from '#platform/api-key-introspection.ts'
 import { openAuthenticator } from '#platform/auth.ts'
-import type { Config } from '#platform/config.ts'
+import { type Config, ConfigInvalid, environmentOf } from '#platform/config.ts'
+import { openCredentials } from '#platform/credentials.ts'
+import { trustedIssuers } from '#platform/issuers.ts'
 import type { Log } from '#platform/log.ts'
 import { type OpenService, openService, type Service, type Shared } from '#platform/service.ts'
 import { unroutableEvents } from '#platform/telemetry.ts'
+import { openListenerTls } from '#platform/tls.ts'
+import { introduce, trust } from '#platform/tls-outgoing.ts'
+import { trustedProxies } from '#platform/trusted-proxies.ts'
+import { openUserService } from '#platform/user-service.ts'
 import { roles } from './roles.ts'
+import { serviceCredentials } from './service-credentials.ts'
 
 export interface Ecosystem extends AsyncDisposable {
   /** The gateway, or the one service that runs here: `http://localhost:8080`. */
@@ -23,18 +32,47 @@ export async function startEcosystem(config: Config, roleNames: readonly string[
   await using stack = new AsyncDisposableStack()
   // First, so that it ends last: what ends after it would be seen by nobody.
   if (config.OTEL_EXPORTER_OTLP_ENDPOINT) stack.use((await import('#platform/opentelemetry.ts')).startTracing(config, log))
+  if (config.TLS_CA) trust(config.TLS_CA)
+  const tls = stack.use(openListenerTls(config, log))
+  if (tls) introduce(tls.identity)
   const port = config.PORT === 0 ? await freePort() : config.PORT
-  const localUrl = `http://localhost:${port}`
+  const localUrl = `${tls ? 'https' : 'http'}://localhost:${port}`
   const baseUrl = config.PUBLIC_URL?.replace(/\/+$/, '') ?? localUrl
   const databaseUrl = config.DATABASE_URL ?? stack.use(await startDatabase(config, log)).url
   const broker = stack.use(await openChosenBroker(config, databaseUrl, log))
   const urls = configuredUrls(config)
-  const authenticator = openAuthenticator({
-    issuer: config.ISSUER_URL ?? `${baseUrl}/oauth`,
-    audience: config.AUDIENCE,
-    jwksUrl: () => config.JWKS_URL ?? new URL('/oauth/jwks', urls.user ?? localUrl).href
+  const issuers = trustedIssuers(config, {
+    url: `${baseUrl}/oauth`,
+    keysUrl: () => new URL('/oauth/jwks', urls.user ?? localUrl).href
   })
-  const shared: Shared = { config, log, databaseUrl, broker, authenticator, urls, baseUrl }
+  const tokens = openAuthenticator({ issuers, log })
+  const credentials = () =>
+    serviceCredentials(config, urls.user ? new URL('/oauth', urls.user).href : (config.ISSUER_URL ?? `${localUrl}/oauth`))
+  const introspection = stack.use(openIntrospection({ serviceUrl: () => urls.product, credentials }))
+  const userService = checksUsers(config, roleNames) ? stack.use(openUserService({ url: () => urls.user, credentials })) : undefined
+  let lookUp: LookUpApiKey = introspection.lookUp
+  const apiKeys = openApiKeyCheck({ environment: environmentOf(config), lookUp: key => lookUp(key) })
+  const authenticator = openCredentials({ tokens, apiKeys })
+  const apiKeysAt = (own: LookUpApiKey) => {
+    lookUp = own
+  }
+  // Behind a gateway in one process, services are nobody else's to reach: plain, over loopback.
+  const behind = roleNames.includes('gateway')
+  const trustsProxy = trustedProxies(config.TRUSTED_PROXIES, ...(behind ? ['127.0.0.1'] : []))
+  const listening = behind ? { host: '127.0.0.1', trustsProxy } : { tls, trustsProxy }
+  const shared: Shared = {
+    config,
+    log,
+    databaseUrl,
+    broker,
+    authenticator,
+    issuers: issuers.map(({ url }) => url),
+    apiKeysAt,
+    askUser: userService?.ask,
+    urls,
+    baseUrl,
+    ...listening
+  }
 
   const apis = roleNames.filter(name => roles[name] !== 'gateway' && partsOf(name).includes('api'))
   const apiPort = !roleNames.includes('gateway') && apis.length === 1 ? port : 0
@@ -49,15 +87,25 @@ export async function startEcosystem(config: Config, roleNames: readonly string[
     }
     for (const part of role.parts) {
       const started = stack.use(await service.start(part, { port: apiPort }))
-      if (started.url) urls[role.service.name] = `${started.url}/v1`
+      // A certificate names the address that was configured, not the one we listen at.
+      if (started.url && !(shared.tls && urls[role.service.name])) urls[role.service.name] = `${started.url}/v1`
     }
   }
   if (roleNames.includes('gateway')) {
     const { startGateway } = await import('./services/gateway/service.ts')
-    stack.use(await startGateway({ config, log, baseUrl, urls, port }))
+    stack.use(await startGateway({ config, log, baseUrl, urls, port, authenticator, tls }))
   }
   const running = stack.move()
   return { url: localUrl, urls, databaseUrl, [Symbol.asyncDispose]: () => running.disposeAsync() }
+}
+
+/** Whether users are asked about; see USER_CHECKS. Throws where they are to be, and nobody is there to be asked. */
+function checksUsers({ USER_CHECKS, USER_SERVICE_URL, ISSUER_URL, ISSUERS }: Config, roleNames: readonly string[]): boolean {
+  const runsHere = roleNames.includes('user')
+  if (USER_CHECKS === 'require' && !USER_SERVICE_URL && !runsHere)
+    throw new ConfigInvalid(['USER_SERVICE_URL: is needed for USER_CHECKS=require, where no User Service runs in the process'])
+  // The reference User Service knows nobody of another issuer.
+  return USER_CHECKS ? USER_CHECKS === 'require' : USER_SERVICE_URL !== undefined || (runsHere && !ISSUER_URL && !ISSUERS)
 }
 
 function partsOf(name: string): readonly string[] {

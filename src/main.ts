@@ -1,6 +1,6 @@
 /** The program: picks roles, starts them, waits for a signal, stops them in reverse. What only some roles need is loaded with them. */
 import { flushCompileCache } from 'node:module'
-import { ConfigInvalid, readConfig } from '#platform/config.ts'
+import { type Config, ConfigInvalid, readConfig } from '#platform/config.ts'
 import { armFailpoints } from '#platform/failpoint.ts'
 import { openLog } from '#platform/log.ts'
 import { exitOnUnhandled, stopRequested } from '#platform/process.ts'
@@ -10,10 +10,23 @@ import { rolesOf, UnknownRole } from './roles.ts'
 
 const EXIT_CONFIG = 78
 const EXIT_USAGE = 64
+/** Only says whether the program would start with these settings. */
+const CHECK_CONFIG = '--check-config'
 
 try {
   const config = readConfig()
-  const names = rolesOf(process.argv.slice(2))
+  const words = process.argv.slice(2)
+  const names = rolesOf(words.filter(word => word !== CHECK_CONFIG))
+  if (words.includes(CHECK_CONFIG)) console.log(`The configuration is good for ${names.join(', ')}.`)
+  else await run(config, names)
+} catch (error) {
+  // What the operator can mend is said in words, anything else with where it happened.
+  const mendable = error instanceof ConfigInvalid || error instanceof UnknownRole
+  console.error(mendable ? error.message : error)
+  process.exitCode = error instanceof ConfigInvalid ? EXIT_CONFIG : error instanceof UnknownRole ? EXIT_USAGE : 1
+}
+
+async function run(config: Config, names: string[]): Promise<void> {
   const log = openLog(config)
   exitOnUnhandled(log)
   if (config.FAILPOINTS) armFailpoints(config.FAILPOINTS)
@@ -35,9 +48,4 @@ try {
     log.info({ unit: 'process', signal }, 'stopping')
   }
   log.info({ unit: 'process' }, 'stopped')
-} catch (error) {
-  // What the operator can mend is said in words, anything else with where it happened.
-  const mendable = error instanceof ConfigInvalid || error instanceof UnknownRole
-  console.error(mendable ? error.message : error)
-  process.exitCode = error instanceof ConfigInvalid ? EXIT_CONFIG : error instanceof UnknownRole ? EXIT_USAGE : 1
 }

@@ -10,6 +10,7 @@ import { watchBacklog } from '#platform/backlog.ts'
 import { watchBroker } from '#platform/broker-watch.ts'
 import { consume } from '#platform/consume.ts'
 import { type Consumer, on } from '#platform/consumer.ts'
+import { openHttpClient } from '#platform/http-client.ts'
 import { countSent } from '#platform/message-telemetry.ts'
 import { startTracing } from '#platform/opentelemetry.ts'
 import { announce } from '#platform/outbox.ts'
@@ -20,6 +21,7 @@ import { startSpan } from '#platform/trace.ts'
 import { openWakeup } from '#platform/wakeup.ts'
 import { noRabbitMq, testRabbitMqUrl } from './support/brokers.ts'
 import { change, delivered, leaveEffect, type Messaging, openMessaging, quiet, ThingChanged } from './support/messaging.ts'
+import { startNeighbour } from './support/neighbour.ts'
 import { startCollector } from './support/otlp-collector.ts'
 import { createTestDatabase } from './support/postgres.ts'
 import { assertFiring, checkRules, noPromtool } from './support/promtool.ts'
@@ -290,6 +292,18 @@ suite('alerts', { skip: noPromtool }, () => {
       count => count === 1
     )
     await assertSetsOff(['EventsUnroutable'], before)
+  })
+
+  test('BreakerOpen: a service that we call does not answer', async () => {
+    await using neighbour = await startNeighbour()
+    await using client = openHttpClient({ url: neighbour.url, name: 'neighbour', service: 'tested', tries: 1 })
+    await client.call('GET', '/things')
+    const before = await scrape()
+    await assertFiring([], { before, since: before })
+    neighbour.line.cut()
+    for (let n = 0; n < 5; n++) await assert.rejects(client.call('GET', '/things'))
+    assert.equal(await figure('http_client_breaker_state', 'integration="neighbour"'), 2)
+    await assertSetsOff(['BreakerOpen'], before)
   })
 
   test('TracesLost: the collector takes nothing', async () => {

@@ -90,9 +90,9 @@ const doors: Door[] = [
   {
     technology: 'HTTP to others',
     packages: ['undici'],
-    uses: ['fetch'],
-    files: ['src/platform/http-client.ts', 'src/platform/http-gateway.ts', 'src/platform/published-keys.ts']
+    files: ['src/platform/http-client.ts', 'src/platform/http-connector.ts', 'src/platform/http-exchange.ts']
   },
+  { technology: 'policies of resilience', packages: ['cockatiel'], files: ['src/platform/resilience.ts'] },
   { technology: 'schemas as values', packages: ['typebox'], files: ['src/contracts/**', 'src/platform/*.ts', 'src/services/**'] },
   {
     technology: 'validation',
@@ -110,7 +110,13 @@ const doors: Door[] = [
   {
     technology: 'caches',
     packages: ['lru-cache'],
-    files: ['src/platform/auth.ts', 'src/platform/documents.ts', 'src/platform/listings.ts']
+    files: [
+      'src/platform/api-key-check.ts',
+      'src/platform/auth.ts',
+      'src/platform/documents.ts',
+      'src/platform/listings.ts',
+      'src/platform/rate-limit.ts'
+    ]
   },
   { technology: 'logs', packages: ['pino'], files: ['src/platform/log.ts'] },
   { technology: 'metrics', packages: ['prom-client'], files: ['src/platform/telemetry.ts'] },
@@ -176,6 +182,7 @@ const pathsBeside = {
   'src/platform/http-health.ts': ['/health/live', '/health/ready', '/metrics'],
   'src/platform/http-contracts.ts': ['/asyncapi.json', '/problems/:code', '/schemas/events/:type/:version', '/openapi.json'],
   'src/platform/http-jwks.ts': ['/.well-known/jwks.json'],
+  'src/platform/http-challenges.ts': ['/.well-known/oauth-protected-resource'],
   // From the operations of a contract, each behind its scope.
   'src/platform/http.ts': ['…'],
   // What OAuth defines, below /oauth.
@@ -264,6 +271,8 @@ const rules: Rule[] = [
       planted('src/platform/x.ts', `const { jwtVerify } = await import('jose')`, 'uses jose without being its door'),
       planted('src/platform/x.ts', `import fast from 'ajv/dist/jtd.js'`, 'uses ajv without being its door'),
       planted('src/platform/x.ts', `import pad from 'left-pad'`, 'uses left-pad without being its door'),
+      planted('src/platform/x.ts', `export const ask = () => fetch('http://user')`, 'uses fetch without being its door'),
+      planted('src/platform/x.ts', `import { request } from 'undici'`, 'uses undici without being its door'),
       planted('src/platform/x.ts', 'const { env } = process', 'uses environment without being its door'),
       planted('src/platform/x.ts', `export const home = globalThis.process['env'].HOME`, 'uses environment without being its door'),
       { files: { 'src/platform/log.ts': '' }, says: ['src/platform/log.ts is a door to logs that nobody goes through'] }

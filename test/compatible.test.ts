@@ -4,6 +4,7 @@ import { apis, events } from '#contracts/catalogue.ts'
 import { apiIncompatibilities, incompatibilities } from '#contracts/compatible.ts'
 import { eventSchema } from '#contracts/event-schema.ts'
 import type { JsonObject } from '#contracts/json-schema.ts'
+import { lifecycleFaults } from '#contracts/lifecycle.ts'
 import { openApi } from '#contracts/openapi.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: planted changes reach anywhere into a document.
@@ -223,3 +224,17 @@ for (const [name, plant, message] of refusedInApis) {
     for (const each of found) assert.match(each, /(Leave it as it was and add a new operation beside it|Keep it, deprecated .*)\.$/)
   })
 }
+
+test('an operation may be deprecated, and end later than was promised, but not earlier', () => {
+  const ending = (sunset?: string) =>
+    changed(productApi, api => Object.assign(create(api), { deprecated: true, 'x-sunset': sunset ?? null }))
+  assert.deepEqual(apiIncompatibilities(productApi, ending('2027-06-30')), [])
+  assert.deepEqual(apiIncompatibilities(ending('2027-06-30'), ending('2027-09-30')), [])
+  assert.deepEqual(apiIncompatibilities(ending('2027-06-30'), productApi), [])
+  const found = apiIncompatibilities(ending('2027-06-30'), ending('2027-06-29'))
+  assert.match(found.join('\n'), /^createProduct .*ends on 2027-06-29, before the 2027-06-30 that was promised/)
+})
+
+test('every deprecation in the catalogue tells callers what they can act on', () => {
+  assert.deepEqual(apis.flatMap(lifecycleFaults), [])
+})

@@ -25,7 +25,7 @@ describe('what is not HTTP', () => {
   const raw: Record<string, [ProblemCode, string | Buffer]> = {
     'a header of 20 KB': ['headers-too-large', `${start}${host}X-Big: ${'a'.repeat(20_000)}\r\n\r\n`],
     'headers of 20 KB together': ['headers-too-large', `${start}${host}${'X-A: aaaaaaaaaa\r\n'.repeat(1200)}\r\n`],
-    'an address of 20 KB': ['headers-too-large', `GET /${'a'.repeat(20_000)} HTTP/1.1\r\n${host}\r\n`],
+    'an address of 20 KB': ['uri-too-long', `GET /${'a'.repeat(20_000)} HTTP/1.1\r\n${host}\r\n`],
     'both a length and chunks': ['malformed-http', `${create}Content-Length: 19\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}`],
     'both chunks and a length': ['malformed-http', `${create}Transfer-Encoding: chunked\r\nContent-Length: 19\r\n\r\n${chunks}`],
     'two lengths': ['malformed-http', `${create}Content-Length: 19\r\nContent-Length: 20\r\n\r\n${body}`],

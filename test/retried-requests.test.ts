@@ -20,7 +20,8 @@ after(() => service[Symbol.asyncDispose]())
 
 const operations = Object.entries<Operation>(productApi.operations).filter(
   // What is only asked, and what has transactions of its own, has nothing to remember.
-  ([name, { method }]) => method !== 'GET' && !['checkAvailability', 'replayDeadLetter', 'replayDeadLetters'].includes(name)
+  ([name, { method }]) =>
+    method !== 'GET' && !['checkAvailability', 'introspectApiKey', 'replayDeadLetter', 'replayDeadLetters'].includes(name)
 )
 const pathOf = ({ path }: Operation, params: Record<string, string> = {}) => path.replace(/\{(\w+)\}/g, (_, name) => params[name]!)
 const ask = (method: string, path: string, body: unknown, headers: Record<string, string>) =>
@@ -29,10 +30,12 @@ const createCategory = (body: unknown, key: string, more: Record<string, string>
   ask('POST', '/v1/categories', body, { 'idempotency-key': key, ...more })
 const categoriesNamed = (name: string) => service.database.query('select 1 from categories where name = $1', [name])
 
-function assertReplayed(again: Reply, first: Reply): void {
+function assertReplayed(again: Reply, first: Reply, shownOnce: readonly string[] = []): void {
   assert.equal(again.headers.get('idempotency-replayed'), 'true')
   assert.equal(first.headers.get('idempotency-replayed'), null)
-  assert.deepEqual([again.status, again.body], [first.status, first.body])
+  for (const name of shownOnce) assert.equal(typeof first.body[name], 'string')
+  const kept = shownOnce.length > 0 ? { ...first.body, ...Object.fromEntries(shownOnce.map(name => [name, null])) } : first.body
+  assert.deepEqual([again.status, again.body], [first.status, kept])
   for (const name of ['location', 'etag', 'content-type', 'cache-control'])
     assert.equal(again.headers.get(name), first.headers.get(name))
 }
@@ -46,9 +49,11 @@ describe('the same request again', () => {
       const headers = { 'idempotency-key': randomUUID(), ...type }
       const first = await ask(operation.method, path, body, headers)
       assert.ok(first.status === operation.reply.status || first.status === 409, JSON.stringify(first.body))
-      await unchanged(service.database, async () => assertReplayed(await ask(operation.method, path, body, headers), first))
+      await unchanged(service.database, async () =>
+        assertReplayed(await ask(operation.method, path, body, headers), first, operation.shownOnce)
+      )
       const quoted = { ...headers, 'idempotency-key': `"${headers['idempotency-key']}"` }
-      assertReplayed(await ask(operation.method, path, body, quoted), first)
+      assertReplayed(await ask(operation.method, path, body, quoted), first, operation.shownOnce)
     })
   }
 

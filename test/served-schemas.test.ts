@@ -8,14 +8,16 @@ import { readConfig } from '#platform/config.ts'
 import { openLog } from '#platform/log.ts'
 import { startGateway } from '../src/services/gateway/service.ts'
 import { productService } from '../src/services/product/service.ts'
-import { runService } from './support/service.ts'
+import { runService, trusting } from './support/service.ts'
 
 const stack = new AsyncDisposableStack()
 after(() => stack.disposeAsync())
 const product = stack.use(await runService(productService))
 const config = readConfig({ LOG_LEVEL: 'silent', LOG_FORMAT: 'json', PORT: '0' })
 const urls = Object.fromEntries(apis.map(({ service }) => [service, `${product.url}/v1`]))
-const gateway = stack.use(await startGateway({ config, log: openLog(config), baseUrl: 'http://localhost:8080', urls, port: 0 }))
+const gateway = stack.use(
+  await startGateway({ config, log: openLog(config), baseUrl: 'http://localhost:8080', urls, port: 0, authenticator: trusting })
+)
 const get = (path: string) => fetch(gateway.url + path)
 
 test('the schema of every event in every version is served to anybody, under the address that its events name, to be kept', async () => {

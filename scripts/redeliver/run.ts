@@ -1,5 +1,7 @@
 /** Finds the consumer and the log that it is to be fed from, and does it, telling how far it is. */
 import { join } from 'node:path'
+import { recordOutcomes } from '#platform/audit.ts'
+import { auditedCommand } from '#platform/audit-command.ts'
 import { type Config, readConfig } from '#platform/config.ts'
 import type { Consumer } from '#platform/consumer.ts'
 import { type Database, openDatabase } from '#platform/database.ts'
@@ -43,6 +45,8 @@ export async function run(options: RedeliverOptions, signal: AbortSignal, out: N
     return true
   }
   out.write(`Handing ${where} to ${consumer.name} again\n`)
+  const audited = auditedCommand('redeliver', { type: 'consumer', id: consumer.name })
+  await consumer.database.transact(async tx => recordOutcomes(tx, [{ audited, result: { publisher, ...range } }]))
   const sign = openSigner({ database: eventLog, sealing: openSealing(config.SIGNING_KEY_SECRET) })
   return await tellOutcome(options, range, signal, out, tell =>
     redeliver({ consumer, eventLog, source: sourceOf(publisher), range, signal, sign, tell })
@@ -58,7 +62,7 @@ function serviceNamed(name: string): Service {
 }
 
 function consumerNamed(name: string, service: Service, database: Database, config: Config): Consumer {
-  const consumers = consumersOf(service, database, config, log)
+  const consumers = consumersOf(service, database, config, log, { followsUsers: config.USER_CHECKS !== 'off' })
   const consumer = consumers.find(consumer => consumer.name === name)
   if (consumer) return consumer
   const known = consumers.map(({ name }) => name).join(', ') || 'none'

@@ -51,6 +51,8 @@ export async function startEcosystemProcess(options: EcosystemOptions): Promise<
     DATABASE_URL: databaseUrl ?? '',
     BROKER_URL: brokerUrl ?? '',
     SAMPLE_CATALOG: '0',
+    // One client plays what many did.
+    RATE_LIMIT_CLIENT_PER_MINUTE: '0',
     LOG_LEVEL: 'warn',
     LOG_FORMAT: 'json',
     EVENT_FAULTS: eventFaults.join(',')

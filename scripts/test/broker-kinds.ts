@@ -4,8 +4,9 @@ import { dirname, resolve } from 'node:path'
 import type { BrokerServer } from '../../test/support/broker-server.ts'
 import { canStartKafka } from '../../test/support/brokers.ts'
 import { startKafka } from '../../test/support/kafka-server.ts'
+import { canStartNginx } from '../../test/support/nginx.ts'
 import { canStartRabbitMq, startRabbitMq } from '../../test/support/rabbitmq-server.ts'
-import { type Install, installKafkaAndJava, installRabbitMq } from './install-brokers.ts'
+import { type Install, installKafkaAndJava, installNginx, installRabbitMq } from './install-brokers.ts'
 
 export type BrokerKind = {
   name: string
@@ -41,8 +42,18 @@ export const brokerKinds: readonly BrokerKind[] = [
   }
 ]
 
-/** Whether one of these test files, or what it imports of ours, uses the broker. */
-export async function neededBy(files: readonly string[], { says }: BrokerKind): Promise<{ shared: boolean; own: boolean }> {
+/** What tests only ever start for themselves: how a file says so, and how it is installed. */
+export type OwnKind = Pick<BrokerKind, 'name' | 'canStart' | 'install'> & { says: Pick<BrokerKind['says'], 'own'> }
+
+export const ownKinds: readonly OwnKind[] = [
+  { name: 'nginx', says: { own: /\bstartNginx\b/ }, canStart: canStartNginx, install: installNginx }
+]
+
+/** Whether one of these test files, or what it imports of ours, uses it. */
+export async function neededBy(
+  files: readonly string[],
+  { says }: BrokerKind | OwnKind
+): Promise<{ shared: boolean; own: boolean }> {
   const needs = { shared: false, own: false }
   const seen = new Set<string>()
   const waiting = files.map(file => resolve(file))
@@ -50,7 +61,7 @@ export async function neededBy(files: readonly string[], { says }: BrokerKind): 
     if (seen.has(file) || offers.test(file)) continue
     seen.add(file)
     const text = await readFile(file, 'utf8').catch(() => '')
-    needs.shared ||= says.shared.test(text)
+    needs.shared ||= 'shared' in says && says.shared.test(text)
     needs.own ||= says.own.test(text)
     for (const [, path] of text.matchAll(/from '(\.[^']+\.ts)'/g)) waiting.push(resolve(dirname(file), path!))
   }
@@ -58,4 +69,4 @@ export async function neededBy(files: readonly string[], { says }: BrokerKind): 
 }
 
 /** Where the words are defined. */
-const offers = /test\/support\/(brokers|rabbitmq-\w+|kafka-\w+)\.ts$/
+const offers = /test\/support\/(brokers|rabbitmq-\w+|kafka-\w+|nginx)\.ts$/

@@ -1,4 +1,4 @@
-/** How brokers get onto a machine that has none: what it does is said before it is done. */
+/** How brokers, and nginx, get onto a machine that has none: what it does is said before it is done. */
 import { execFile, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { rm, writeFile } from 'node:fs/promises'
@@ -13,6 +13,11 @@ const debian = process.getuid?.() === 0 && existsSync('/usr/bin/apt-get')
 /** RabbitMQ from Debian's packages, for root; undefined where that is not possible. */
 export const installRabbitMq: Install | undefined = debian
   ? { what: 'Install rabbitmq-server with apt-get, without starting it as a service', run: () => aptInstall('rabbitmq-server') }
+  : undefined
+
+/** nginx from Debian's packages, for root; undefined where that is not possible. */
+export const installNginx: Install | undefined = debian
+  ? { what: 'Install nginx with apt-get, without starting it as a service', run: () => aptInstall('nginx') }
   : undefined
 
 /** Kafka's own jars through Maven into a cache; Java and Maven from Debian's packages where they are missing. */

@@ -1,11 +1,11 @@
 /**
- * The brokers of a test run: those that the chosen files need and nobody has named in the environment. Each comes from what is
+ * The brokers of a test run, and nginx: those that the chosen files need and nobody has named in the environment. Each comes from what is
  * installed, else from Docker, else it is installed. They are named at once and start beside the first tests.
  */
 import { createInterface } from 'node:readline/promises'
 import type { BrokerServer } from '../../test/support/broker-server.ts'
 import { freePort } from '../../test/support/free-port.ts'
-import { type BrokerKind, brokerKinds, neededBy } from './broker-kinds.ts'
+import { type BrokerKind, brokerKinds, neededBy, type OwnKind, ownKinds } from './broker-kinds.ts'
 
 export type RunBrokers = AsyncDisposable & {
   /** What could not be had, in sentences: the tests that need it are skipped. */
@@ -16,19 +16,19 @@ export type RunBrokers = AsyncDisposable & {
 export async function startBrokers(
   files: readonly string[],
   failed: (error: Error) => void,
-  kinds: readonly BrokerKind[] = brokerKinds
+  kinds: readonly (BrokerKind | OwnKind)[] = [...brokerKinds, ...ownKinds]
 ): Promise<RunBrokers> {
   const starting: Promise<BrokerServer | undefined>[] = []
   const missing: string[] = []
   for (const kind of kinds) {
     const needs = await neededBy(files, kind)
-    const named = Boolean(process.env[kind.variable])
-    if (!needs.own && (named || !needs.shared)) continue
+    const shared = 'variable' in kind && needs.shared && !process.env[kind.variable] ? kind : undefined
+    if (!needs.own && !shared) continue
     if (!(await had(kind))) missing.push(`${kind.name} could not be had: its tests were SKIPPED`)
-    else if (needs.shared && !named) {
+    else if (shared) {
       const port = await freePort()
-      process.env[kind.variable] = kind.url(port)
-      starting.push(start(kind, port, failed))
+      process.env[shared.variable] = shared.url(port)
+      starting.push(start(shared, port, failed))
     }
   }
   return {
@@ -52,7 +52,7 @@ async function start(kind: BrokerKind, port: number, failed: (error: Error) => v
   }
 }
 
-async function had(kind: BrokerKind): Promise<boolean> {
+async function had(kind: BrokerKind | OwnKind): Promise<boolean> {
   if (await kind.canStart()) return true
   if (!kind.install) return false
   if (!process.env.CI && process.stdin.isTTY && !(await agreed(`${kind.name} is not here. ${kind.install.what}?`))) return false

@@ -3,7 +3,6 @@
  * Groups, fetching and producing are ours, because what must hold (drain before a partition moves, order across retries, a
  * result for each message) is not in the library's own clients; see docs/decisions/0016-kafka-by-its-protocol.md.
  */
-import { rootCertificates } from 'node:tls'
 import {
   Base,
   type createTopicsV7,
@@ -25,6 +24,7 @@ import {
   type syncGroupV5
 } from '@platformatic/kafka'
 import { parseKafkaUrl } from './kafka-address.ts'
+import { type BrokerTls, brokerTls } from './tls.ts'
 
 export {
   cooperativeStickyAssigner,
@@ -61,7 +61,7 @@ export type KafkaClientOptions = {
   username?: string
   password?: string
   saslMechanism?: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512'
-  tls?: { ca?: string; cert?: string; key?: string }
+  tls?: BrokerTls
 }
 
 export type KafkaNode = { host: string; port: number }
@@ -93,7 +93,6 @@ const LONGEST_REQUEST_MS = 120_000
 export function openKafkaClient(options: KafkaClientOptions): KafkaClient {
   const address = parseKafkaUrl(options.url)
   const { username = address.username, password = address.password, saslMechanism: mechanism = 'SCRAM-SHA-512' } = options
-  const { ca, cert, key } = options.tls ?? {}
   const base = new Base({
     clientId: (options.applicationName ?? 'product-service').replace(/\s+/g, '-'),
     bootstrapBrokers: address.brokers,
@@ -101,9 +100,7 @@ export function openKafkaClient(options: KafkaClientOptions): KafkaClient {
     connectTimeout: CONNECT_TIMEOUT_MS,
     requestTimeout: LONGEST_REQUEST_MS,
     ...(username === undefined ? {} : { sasl: { mechanism, username, password: password ?? '' } }),
-    ...(address.secure
-      ? { tls: { ...(ca ? { ca: [...rootCertificates, ca] } : {}), ...(cert ? { cert } : {}), ...(key ? { key } : {}) } }
-      : {})
+    ...(address.secure ? { tls: brokerTls(options.tls) } : {})
   })
   const { connections } = base
   const versions = new Map<string, number>()

@@ -1,4 +1,5 @@
 import type { Broker, BrokerLog } from './broker.ts'
+import type { BrokerTls } from './tls.ts'
 
 export type BrokerOptions = {
   /** Credentials in the URL are used unless `username` or `password` says otherwise. */
@@ -10,8 +11,8 @@ export type BrokerOptions = {
   password?: string
   /** How Kafka is told who we are; RabbitMQ and PostgreSQL settle it by themselves. */
   saslMechanism?: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512'
-  /** PEM texts: whom to trust beside the system's authorities, and our own certificate where the broker asks for one. */
-  tls?: { ca?: string; cert?: string; key?: string }
+  /** Where the broker's URL asks for TLS; PostgreSQL says it in its URL. */
+  tls?: BrokerTls
 }
 
 /** The driver for each scheme of a broker's URL. */

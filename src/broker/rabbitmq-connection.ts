@@ -1,7 +1,7 @@
 /** Connections to RabbitMQ: who we are, over what, and in plain words why it did not come about. The door to amqplib. */
-import { getCACertificates } from 'node:tls'
 import { type ChannelModel, connect } from 'amqplib'
 import type { BrokerLog } from './broker.ts'
+import { type BrokerTls, brokerTls } from './tls.ts'
 
 export type RabbitMqOptions = {
   url: string
@@ -9,7 +9,7 @@ export type RabbitMqOptions = {
   applicationName?: string
   username?: string
   password?: string
-  tls?: { ca?: string; cert?: string; key?: string }
+  tls?: BrokerTls
 }
 
 export type RabbitMqConnection = {
@@ -80,7 +80,7 @@ async function open(options: RabbitMqOptions, purpose: string): Promise<RabbitMq
     const model = await connect(
       { ...target, heartbeat: HEARTBEAT_SECONDS },
       {
-        ...tlsOptions(options),
+        ...brokerTls(options.tls),
         noDelay: true,
         keepAlive: true,
         keepAliveDelay: HEARTBEAT_SECONDS * 1000,
@@ -132,14 +132,6 @@ function targetOf({ url, username, password }: RabbitMqOptions) {
     username: username ?? (anonymous ? 'guest' : decodeURIComponent(given.username)),
     password: password ?? (anonymous ? 'guest' : decodeURIComponent(given.password)),
     vhost: decodeURIComponent(given.pathname.slice(1)) || '/'
-  }
-}
-
-function tlsOptions({ tls }: RabbitMqOptions): { ca?: string[]; cert?: string; key?: string } {
-  return {
-    ...(tls?.ca ? { ca: [...getCACertificates('default'), tls.ca] } : {}),
-    ...(tls?.cert ? { cert: tls.cert } : {}),
-    ...(tls?.key ? { key: tls.key } : {})
   }
 }
 

@@ -45,6 +45,8 @@ function operationChanges(before: JsonObject, after: JsonObject, documents: Docu
   ]
   if (before.operationId !== after.operationId) changes.push(`is called ${after.operationId} now`)
   const [scope, needed] = [before['x-required-scope'], after['x-required-scope']]
+  const [promised, end] = [before['x-sunset'], after['x-sunset']]
+  if (promised && end && String(end) < String(promised)) changes.push(`ends on ${end}, before the ${promised} that was promised`)
   if (needed !== null && scope !== needed) changes.push(`needs scope ${needed} instead of ${scope ?? 'none'}`)
   return changes
 }

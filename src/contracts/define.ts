@@ -37,12 +37,30 @@ export type Operation = {
   location?: string
   /** What it may refuse beyond what any operation may (see `commonProblems` in openapi-problems.ts). */
   problems?: readonly ProblemCode[]
+  /** It is on its way out: see lifecycle.ts. */
+  deprecated?: Deprecation
   /** Mutations honour Idempotency-Key; those that move stock require it. */
   idempotency?: 'required'
+  /** Members of the reply that are told once: what is kept for who repeats the request has null in their place. */
+  shownOnce?: readonly string[]
+  /** Where a mutation leaves no record in the audit log: the stock ledger is its record, or it changes nothing. */
+  audit?: 'ledger' | 'nothing'
+  /** Members of the reply that are about a person: the audit log tells that they changed, and not what they are. */
+  personal?: readonly string[]
   /** The reply carries an ETag made of the resource's `version`; GET honours If-None-Match, mutations of what exists If-Match. */
   conditional?: true
   /** A listing, which has no version: the reply carries an ETag made of its text, and If-None-Match is honoured. */
   revalidated?: true
+}
+
+/** Days are days in UTC, such as `2027-01-31`. */
+export type Deprecation = {
+  /** The day from which on nobody should begin to use it. */
+  since: string
+  /** The day from which on it is answered 410. */
+  sunset?: string
+  /** The operation of the same API that takes its place. */
+  successor?: string
 }
 
 export type Api = {

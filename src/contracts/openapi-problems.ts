@@ -34,7 +34,16 @@ const ProblemSchema = Type.Object(
     traceId: Type.Optional(Type.String({ description: 'Name it when you ask about this answer' })),
     errors: Type.Optional(Type.Array(FaultSchema, { description: 'Every fault of the request, by place' })),
     currentVersion: Type.Optional(Type.Integer({ description: 'With precondition-failed: the version it has now' })),
+    eventTypes: Type.Optional(
+      Type.Array(Type.String(), { description: 'With event-type-not-permitted: the types that were asked for and may not be read' })
+    ),
     oldestPosition: Type.Optional(Type.Integer({ description: 'With position-gone: the oldest event that can still be read' })),
+    userStatus: Type.Optional(
+      Type.String({ description: 'With user-not-active: suspended, unknown, or what else the User Service says' })
+    ),
+    'violated-policies': Type.Optional(
+      Type.Array(Type.String(), { description: 'With quota-exceeded: the quotas that are used up, as RateLimit-Policy names them' })
+    ),
     shortages: Type.Optional(Type.Array(Shortage, { description: 'With insufficient-stock: what is missing' }))
   },
   { title: 'Problem', description: 'RFC 9457' }
@@ -50,14 +59,15 @@ function commonProblems(operation: Operation): ProblemCode[] {
   const common: ProblemCode[] = ['invalid-request', 'malformed-http']
   if (operation.method !== 'GET') common.push('invalid-json')
   if (operation.idempotency === 'required') common.push('idempotency-key-required')
-  if (operation.scope !== null) common.push('unauthenticated', 'insufficient-scope')
+  if (operation.scope !== null) common.push('unauthenticated', 'insufficient-scope', 'insufficient-role', 'user-not-active')
   if (operation.params) common.push('not-found')
+  if (operation.deprecated?.sunset) common.push('operation-ended')
   common.push(
     'not-acceptable',
     'request-timeout',
     'uri-too-long',
     'headers-too-large',
-    'too-many-requests',
+    'quota-exceeded',
     'internal',
     'unavailable'
   )
@@ -115,15 +125,19 @@ function extraHeaders(status: number): JsonObject {
     case 403:
       return { 'WWW-Authenticate': header('WWW-Authenticate') }
     case 409:
-    case 429:
     case 503:
       return { 'Retry-After': header('Retry-After') }
+    case 429:
+      return { 'Retry-After': header('Retry-After'), ...quotaHeaders }
     case 412:
       return { ETag: header('ETag') }
     default:
       return {}
   }
 }
+
+/** What a gateway says of quotas with an answer (draft-ietf-httpapi-ratelimit-headers-10). */
+export const quotaHeaders: JsonObject = { RateLimit: header('RateLimit'), 'RateLimit-Policy': header('RateLimit-Policy') }
 
 /** A reference to a header that every document has. */
 export function header(name: string): JsonObject {

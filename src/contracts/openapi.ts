@@ -2,10 +2,18 @@
 import type { TSchema } from 'typebox'
 import type { Api, Operation } from './define.ts'
 import { type Json, type JsonObject, NamedSchemas, plainSchema } from './json-schema.ts'
+import { deprecationHeaders, lifecycleInOpenApi, lifecycleInWords } from './lifecycle.ts'
 import { operationalPaths } from './openapi-operational.ts'
-import { header, honoursIfMatch, nameProblemSchemas, problemResponses, sharedProblemResponses } from './openapi-problems.ts'
+import {
+  header,
+  honoursIfMatch,
+  nameProblemSchemas,
+  problemResponses,
+  quotaHeaders,
+  sharedProblemResponses
+} from './openapi-problems.ts'
 import { COMMAS } from './resources/primitives.ts'
-import { scopes } from './scopes.ts'
+import { apiKeyScopes, scopes } from './scopes.ts'
 
 /** The document of one service. */
 export function openApi(api: Api): JsonObject {
@@ -57,6 +65,12 @@ function documentOf(info: Pick<Api, 'title' | 'version' | 'description'>, apis: 
       headers: onlyReferred(responseHeaders, 'headers', [paths, responses]),
       securitySchemes: {
         bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'An access token of the configured issuer' },
+        apiKey: {
+          type: 'apiKey',
+          in: 'header',
+          name: 'X-API-Key',
+          description: 'An API key, which stands for a partner’s program'
+        },
         oauth2: {
           type: 'oauth2',
           description: 'How a service gets its access token; this token endpoint is the development issuer’s',
@@ -73,7 +87,8 @@ function onlyReferred(components: JsonObject, section: string, by: Json): JsonOb
 }
 
 function operationObject(operationId: string, operation: Operation, schemas: NamedSchemas): JsonObject {
-  const { tag, summary, description, scope } = operation
+  const { tag, summary, scope } = operation
+  const description = [operation.description, lifecycleInWords(operation)].filter(Boolean).join('\n\n')
   const parameters = parametersOf(operation, schemas)
   return {
     operationId,
@@ -84,9 +99,16 @@ function operationObject(operationId: string, operation: Operation, schemas: Nam
     ...(operation.body ? { requestBody: requestBodyOf(operation, operation.body, schemas) } : {}),
     ...(operation.consumes ? { requestBody: uploadOf(operation.consumes, schemas) } : {}),
     responses: { ...repliesOf(operation, schemas), ...problemResponses(operation) },
-    security: scope === null ? [] : [{ bearer: [] }, { oauth2: [scope] }],
+    security: securityOf(scope),
+    ...lifecycleInOpenApi(operation),
     'x-required-scope': scope
   }
+}
+
+/** Any of these is enough. */
+function securityOf(scope: Operation['scope']): Json[] {
+  if (scope === null) return []
+  return [{ bearer: [] }, { oauth2: [scope] }, ...(apiKeyScopes.includes(scope) ? [{ apiKey: [] }] : [])]
 }
 
 function parametersOf(operation: Operation, schemas: NamedSchemas): Json[] {
@@ -151,7 +173,8 @@ function linesOf(line: TSchema | null | undefined, schemas: NamedSchemas): JsonO
 
 function repliesOf(operation: Operation, schemas: NamedSchemas): JsonObject {
   const { status, body, mediaType, stream, description } = operation.reply
-  const headers: JsonObject = { 'X-Request-Id': header('X-Request-Id') }
+  const headers: JsonObject = { 'X-Request-Id': header('X-Request-Id'), ...quotaHeaders }
+  for (const name of deprecationHeaders(operation)) headers[name] = header(name)
   if ((operation.conditional || operation.revalidated) && body) headers.ETag = header('ETag')
   if (operation.location) headers.Location = header('Location')
   if (operation.method !== 'GET') headers['Idempotency-Replayed'] = header('Idempotency-Replayed')
@@ -213,6 +236,11 @@ const responseHeaders: JsonObject = {
   Location: text('Where what was created can be read'),
   'X-Request-Id': text('The id of this request in the logs; the one that was sent, if it was sent'),
   'Idempotency-Replayed': text('true: this is the answer to an earlier request with the same Idempotency-Key'),
+  RateLimit: text('From a gateway: what is left of a quota (`r`) and the seconds until there is more (`t`): "client";r=59999;t=60'),
+  'RateLimit-Policy': text('From a gateway: the quota (`q`) in any so many seconds (`w`): "client";q=60000;w=60'),
   'Retry-After': { description: 'Seconds to wait, when waiting helps', schema: { type: 'integer', minimum: 0 } },
-  'WWW-Authenticate': text('How to authenticate')
+  'WWW-Authenticate': text('How to authenticate'),
+  Deprecation: text('Since when it is deprecated: @ and the seconds since 1970 (RFC 9745)'),
+  Sunset: text('When it ends, as an HTTP date (RFC 8594)'),
+  Link: text('Where words about its deprecation are, and what takes its place: rel="successor-version"')
 }

@@ -3,7 +3,8 @@
  * 400 can never succeed as sent; 409 conflicts with the current state; 422 is only a reused Idempotency-Key.
  * A consumer that meets one with `retry: false` sets the message aside at once; anything else is tried again.
  */
-type ProblemType = { status: number; title: string; retry: boolean }
+/** `type` is that of a problem which others have defined; ours are named after their code. */
+type ProblemType = { status: number; title: string; retry: boolean; type?: string }
 
 export const problems = {
   'invalid-request': { status: 400, title: 'The request does not match its schema', retry: false },
@@ -13,6 +14,9 @@ export const problems = {
   'idempotency-key-required': { status: 400, title: 'This operation needs an Idempotency-Key', retry: false },
   unauthenticated: { status: 401, title: 'A valid access token is needed', retry: false },
   'insufficient-scope': { status: 403, title: 'The token does not carry the scope that this needs', retry: false },
+  'insufficient-role': { status: 403, title: 'No role of the user allows this', retry: false },
+  'user-not-active': { status: 403, title: 'The user in whose name this is asked may not act', retry: false },
+  'event-type-not-permitted': { status: 403, title: 'The client may not read events of this type', retry: false },
   'not-found': { status: 404, title: 'There is no such thing', retry: false },
   'method-not-allowed': { status: 405, title: 'This path does not know that method', retry: false },
   'not-acceptable': { status: 406, title: 'No representation that the client accepts', retry: false },
@@ -39,6 +43,7 @@ export const problems = {
   'stale-quantity': { status: 409, title: 'The quantity on hand is not the expected one', retry: false },
   'quantity-overflow': { status: 409, title: 'The quantity would pass its limit', retry: false },
   'idempotency-in-flight': { status: 409, title: 'A request with this Idempotency-Key is being processed', retry: true },
+  'operation-ended': { status: 410, title: 'This operation has ended; Link names its successor, where it has one', retry: false },
   'position-gone': { status: 410, title: 'The event log no longer reaches back so far', retry: false },
   'precondition-failed': { status: 412, title: 'It has changed since the version in If-Match', retry: false },
   'payload-too-large': { status: 413, title: 'The body is too large', retry: false },
@@ -46,6 +51,12 @@ export const problems = {
   'unsupported-media-type': { status: 415, title: 'The body has a media type that this does not read', retry: false },
   'idempotency-key-reused': { status: 422, title: 'The Idempotency-Key was used for another request', retry: false },
   'too-many-requests': { status: 429, title: 'Too many requests', retry: true },
+  'quota-exceeded': {
+    status: 429,
+    title: 'Request cannot be satisfied as assigned quota has been exceeded',
+    retry: true,
+    type: 'https://iana.org/assignments/http-problem-types#quota-exceeded'
+  },
   'headers-too-large': { status: 431, title: 'The header fields are too large', retry: false },
   internal: { status: 500, title: 'Something went wrong on our side', retry: true },
   'not-implemented': { status: 501, title: 'This method is not known', retry: false },

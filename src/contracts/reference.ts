@@ -1,11 +1,12 @@
-/** The reference pages, made from the contracts: errors, events and scopes as Markdown. */
+/** The reference pages, made from the contracts: errors, events, scopes and permissions as Markdown. */
 import { apis, events } from './catalogue.ts'
 import { routingKey } from './envelope.ts'
 import { eventName, eventPayload, eventSchemaPath, isOurs } from './event-schema.ts'
 import type { JsonObject } from './json-schema.ts'
 import { problemsOf } from './openapi-problems.ts'
 import { type ProblemCode, problems } from './problems.ts'
-import { allScopes, scopes } from './scopes.ts'
+import { allRoles, roles } from './roles.ts'
+import { allScopes, type Scope, scopes } from './scopes.ts'
 
 const generated = '<!-- Written by `npm run contracts` from src/contracts: change it there. -->'
 const operations = apis.flatMap(api => Object.entries(api.operations))
@@ -78,6 +79,37 @@ export function scopesPage(): string {
     'A token carries scopes; an operation names exactly one. What no scope of the token names is refused.',
     '',
     ...table(['Scope', 'Allows', 'Operations'], rows)
+  )
+}
+
+/** Every role: what it is for, and which operations it allows. */
+export function permissionsPage(): string {
+  const allows = (role: (typeof allRoles)[number], scope: Scope) => (roles[role].scopes as readonly Scope[]).includes(scope)
+  const summaries = allRoles.map(role => [
+    `\`${role}\``,
+    roles[role].summary,
+    role === 'admin' ? 'all' : roles[role].scopes.map(scope => `\`${scope}\``).join(', ')
+  ])
+  const rowsOf = (api: (typeof apis)[number]) =>
+    Object.entries(api.operations).map(([name, { method, path, scope }]) => [
+      `\`${name}\``,
+      `${method} ${path}`,
+      scope === null ? 'open' : `\`${scope}\``,
+      ...allRoles.map(role => (scope === null || allows(role, scope) ? 'yes' : ''))
+    ])
+  return page(
+    'Permissions',
+    'An operation names one scope, a role is a set of scopes. Who comes without credentials may do what is *open*, and nothing else. A token may',
+    'state roles as well as scopes; who acts for a user may do what both the token and the current roles of the user allow. See',
+    '[Users and roles](../how-to/users-and-roles.md).',
+    '',
+    ...table(['Role', 'For whom', 'Scopes'], summaries),
+    ...apis.flatMap(api => [
+      '',
+      `## ${api.title}`,
+      '',
+      ...table(['Operation', 'Request', 'Scope', ...allRoles.map(role => `\`${role}\``)], rowsOf(api))
+    ])
   )
 }
 

@@ -14,9 +14,16 @@ export const scopes = {
   'search:write': 'Hand documents to the search index',
   'events:read': 'Read the published events, in pages or live',
   'operations:read': 'See dead letters',
-  'operations:write': 'Replay and discard dead letters'
+  'operations:write': 'Replay and discard dead letters',
+  'api-keys:read': 'See API keys, but for their secrets',
+  'api-keys:write': 'Give out API keys with scopes that one has oneself, exchange their secrets, and take them back',
+  'api-keys:introspect': 'Have a service told what an API key allows',
+  'audit:read': 'Read the audit log and take it out: who did what, and what was refused to whom'
 } as const
 
 export type Scope = keyof typeof scopes
 
 export const allScopes = Object.keys(scopes) as Scope[]
+
+/** What an API key may have: it never gives out, changes or examines keys, and reads no audit log. */
+export const apiKeyScopes = allScopes.filter(scope => !scope.startsWith('api-keys:') && scope !== 'audit:read')

@@ -1,77 +1,106 @@
-/** Who is calling: a JWT access token (RFC 9068) from the issuer, verified here and never taken from a gateway's header. */
-import type { JWTVerifyGetKey } from 'jose'
+/** Who is calling by a JWT access token: verified here against the keys of its issuer, never taken from a gateway's header. */
+import { hash } from 'node:crypto'
 import { JOSEError } from 'jose/errors'
-import { createRemoteJWKSet } from 'jose/jwks/remote'
 import { jwtVerify } from 'jose/jwt/verify'
 import { LRUCache } from 'lru-cache'
 import { Problem } from '#contracts/problems.ts'
 import type { Actor, Authenticator } from './actor.ts'
+import { openIssuerKeys } from './issuer-keys.ts'
+import type { TrustedIssuer } from './issuers.ts'
+import type { KeptKeys, KeysHealth } from './kept-keys.ts'
+import type { Log } from './log.ts'
+import type { PublishedKey } from './published-keys.ts'
+import { nameOf } from './signature-algorithms.ts'
+import { readToken } from './token.ts'
+import { actorOf, faultOf } from './token-claims.ts'
 
-const TOKEN_LENGTH_MAX = 8192
-const LEEWAY_SECONDS = 30
-const algorithms = ['EdDSA', 'ES256', 'PS256', 'RS256']
+const VERIFIED_MAX = 10_000
 
-type Verified = { actor: Actor; expiresAtMs: number }
+type Verified = { actor: Actor; expiresAtMs: number; kid: string; key: PublishedKey; keys: KeptKeys }
 
-/** `jwksUrl` is asked when the first token comes: in one process the issuer starts beside those who trust it. */
-export function openAuthenticator(options: { issuer: string; audience: string; jwksUrl: () => string }): Authenticator {
-  let keys: JWTVerifyGetKey | undefined
-  // Verifying a signature costs as much as answering several requests; a token stays what it is until it expires.
-  const verified = new LRUCache<string, Verified>({ max: 10_000 })
+export interface TokenAuthenticator extends Authenticator {
+  /** How each issuer's keys are doing: issuer → health. */
+  health(): ReadonlyMap<string, KeysHealth>
+}
 
-  async function verify(token: string): Promise<Actor> {
-    try {
-      keys ??= createRemoteJWKSet(new URL(options.jwksUrl()), { cooldownDuration: 5000, cacheMaxAge: 600_000 })
-      const { payload } = await jwtVerify(token, keys, {
-        issuer: options.issuer,
-        audience: options.audience,
-        typ: 'at+jwt',
-        algorithms,
-        clockTolerance: LEEWAY_SECONDS,
-        requiredClaims: ['sub', 'exp']
-      })
-      const { sub } = payload
-      if (!isSubject(sub)) throw new Problem('unauthenticated')
-      const scope = typeof payload.scope === 'string' ? payload.scope.split(' ') : []
-      const clientId = typeof payload.client_id === 'string' ? payload.client_id : sub
-      const expiresAtMs = (payload.exp! + LEEWAY_SECONDS) * 1000
-      const user = clientId === sub ? {} : { userId: sub }
-      const actor = { subject: sub, clientId, issuer: options.issuer, scopes: new Set(scope), ...user, expiresAtMs }
-      verified.set(token, { actor, expiresAtMs })
-      return actor
-    } catch (error) {
-      throw refusalOf(error)
-    }
+/** `now` is the wall clock in milliseconds; given one, the age of keys goes by it as well. */
+export function openAuthenticator(options: {
+  issuers: readonly TrustedIssuer[]
+  log: Log
+  now?: () => number
+}): TokenAuthenticator {
+  const { log, now = Date.now } = options
+  const issuers = new Map(
+    options.issuers.map(issuer => [issuer.url, { issuer, keys: openIssuerKeys({ issuer, log, now: options.now }) }])
+  )
+  // Verifying a signature costs as much as answering several requests; a token stays what it is until it expires or its key is gone.
+  const verified = new LRUCache<string, Verified>({ max: VERIFIED_MAX })
+
+  async function verify(token: string, digest: string): Promise<Actor> {
+    const read = readToken(token)
+    if (!read) throw new Problem('unauthenticated', 'The token is no signed JWT with a key id')
+    const { alg, kid, claims } = read
+    const trusted = issuers.get(claims.iss as string)
+    if (!trusted) throw new Problem('unauthenticated', 'The token is of an issuer that is not trusted here (iss)')
+    const { issuer, keys } = trusted
+    if (!issuer.form.algorithms.includes(nameOf(alg)))
+      throw new Problem('unauthenticated', 'The token is signed in a way that is not accepted (alg)')
+    const fault = faultOf(read, issuer, now())
+    if (fault) throw new Problem('unauthenticated', fault)
+    const found = await keys.find(kid)
+    if (found.kind === 'unavailable') throw awayFor(found.retryInMs, found.error)
+    // Whether a key is there or a signature is wrong is nobody's business.
+    if (found.kind === 'absent' || found.key.algorithm !== nameOf(alg)) throw new Problem('unauthenticated', NOT_SIGNED)
+    await checkSignature(token, found.key, alg, issuer, now())
+    const actor = actorOf(claims, issuer)
+    verified.set(digest, { actor, expiresAtMs: actor.expiresAtMs!, kid, key: found.key, keys })
+    return actor
   }
 
   return {
     authenticate({ authorization }) {
-      const token = authorization && bearerPattern.test(authorization) ? authorization.slice(7) : undefined
-      if (!token || token.length > TOKEN_LENGTH_MAX) throw new Problem('unauthenticated')
-      const known = verified.get(token)
-      if (known && known.expiresAtMs > Date.now()) return known.actor
-      return verify(token)
-    }
+      if (authorization === undefined || !bearerPattern.test(authorization)) throw new Problem('unauthenticated')
+      const token = authorization.slice(7)
+      const digest = hash('sha256', token, 'base64url')
+      const known = verified.get(digest)
+      if (known && known.expiresAtMs > now() && known.keys.atHand(known.kid)?.key === known.key.key) return known.actor
+      return verify(token, digest)
+    },
+    health: () => new Map([...issuers].map(([url, { keys }]) => [url, keys.health()]))
   }
 }
 
 const bearerPattern = /^Bearer [^ ]/i
-const SUBJECT_LENGTH_MAX = 255
+const NOT_SIGNED = 'The token is not signed with a key of its issuer'
 
-/** The subject is stored: beside changes, and with idempotency keys. */
-function isSubject(subject: unknown): subject is string {
-  if (typeof subject !== 'string' || subject === '' || subject.length > SUBJECT_LENGTH_MAX) return false
-  return subject.isWellFormed() && !subject.includes('\0')
+async function checkSignature(
+  token: string,
+  { key }: PublishedKey,
+  alg: string,
+  issuer: TrustedIssuer,
+  now: number
+): Promise<void> {
+  const { url, audiences, form, leewaySeconds } = issuer
+  try {
+    // What was looked at before is looked at once more by those who know better.
+    await jwtVerify(token, key, {
+      issuer: url,
+      ...(form.audience === 'aud' ? { audience: [...audiences] } : {}),
+      algorithms: [alg],
+      clockTolerance: leewaySeconds,
+      currentDate: new Date(now),
+      requiredClaims: ['sub', 'exp']
+    })
+  } catch (error) {
+    const refusal = error instanceof JOSEError ? new Problem('unauthenticated', NOT_SIGNED) : new Problem('internal')
+    refusal.cause = error
+    throw refusal
+  }
 }
 
-/** What jose says when the issuer's keys cannot be had, or are none. */
-const ofKeys = ['ERR_JOSE_GENERIC', 'ERR_JWKS_TIMEOUT', 'ERR_JWKS_INVALID']
-
-/** A token that is wrong is the caller's fault; keys that cannot be fetched are not. */
-function refusalOf(error: unknown): Problem {
-  if (error instanceof Problem) return error
-  const wrongToken = error instanceof JOSEError && !ofKeys.includes(error.code)
-  const refusal = wrongToken ? new Problem('unauthenticated') : new Problem('unavailable', "The issuer's keys cannot be fetched")
-  refusal.cause = error
-  return refusal
+function awayFor(retryInMs: number, error: string): Problem {
+  const seconds = Math.max(1, Math.ceil(retryInMs / 1000))
+  const problem = new Problem('unavailable', "The issuer's keys cannot be fetched", { retryAfterSeconds: seconds })
+  problem.cause = error
+  return problem
 }

@@ -2,7 +2,7 @@
  * What waits and whether somebody is at it: read from the database when somebody asks for metrics, so that it is true whichever process is
  * asked. One statement for all figures of a service, each count ending at a hundred thousand: asking costs no more on a bad day.
  */
-import type { Database, Row } from './database.ts'
+import type { Database, Queryable, Row } from './database.ts'
 import { gaugeRead, type Reading } from './telemetry.ts'
 
 const COUNT_MAX = 100_000
@@ -92,6 +92,21 @@ function readAll(): Promise<readonly (Figure & { service: string })[]> {
       reading = undefined
     })
   return reading
+}
+
+/** How far each outlet of a service is behind the end of the event log, and whether a process holds it. */
+export async function readOutlets(
+  database: Queryable
+): Promise<{ outlet: string; active: boolean; lag: number; lagSeconds: number }[]> {
+  const figures = await database.query<Figure>(read)
+  const ofOutlets = Map.groupBy(
+    figures.filter(({ outlet }) => outlet !== ''),
+    ({ outlet }) => outlet
+  )
+  return [...ofOutlets].map(([outlet, own]) => {
+    const of = (name: Figure['name']) => own.find(figure => figure.name === name)?.value ?? 0
+    return { outlet, active: of('outlet_active') === 1, lag: of('outlet_lag'), lagSeconds: of('outlet_lag_seconds') }
+  })
 }
 
 /** The figures that a consumer would have if anything waited: an alert can tell 0 from nobody having looked. */

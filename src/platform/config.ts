@@ -2,10 +2,16 @@
  * Every setting there is: name, default, meaning. The only reader of `process.env`. `.env.example` and
  * docs/reference/configuration.md are generated from this table by `npm run contracts`.
  */
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { Ajv } from 'ajv'
 import { type Static, Type } from 'typebox'
+import { unsafeInProduction } from './config-production.ts'
+import { edgeSettings, faultsOfEdge } from './edge-settings.ts'
+import { faultsOfConsumers } from './event-permissions.ts'
 import { faultsOfTrust } from './event-sources.ts'
+import { faultsOfIssuers, issuerSettings } from './issuer-settings.ts'
+import { faultsOfPem, faultsOfTls } from './tls.ts'
+import { tlsSettings } from './tls-settings.ts'
 
 const port = (fallback: number, description: string) =>
   Type.Integer({ minimum: 0, maximum: 65_535, default: fallback, description })
@@ -24,6 +30,8 @@ export const settings = Type.Object({
   PUBLIC_URL: optional(
     'Where others reach the gateway, for addresses that we hand out: https://shop.example; without it http://localhost:PORT'
   ),
+  ...tlsSettings,
+  ...edgeSettings,
   DATA_DIR: Type.String({ default: '.data', minLength: 1, description: 'Where the embedded PostgreSQL keeps its data' }),
   DATABASE_URL: optional('PostgreSQL 18 with the right to create schemas and roles; without it an embedded one is started'),
   BROKER_URL: optional(
@@ -78,9 +86,25 @@ export const settings = Type.Object({
   ORDER_SERVICE_URL: optional('Where others find the Order Service, with its version prefix'),
   USER_SERVICE_URL: optional('Where others find the User Service, with its version prefix'),
   SEARCH_SERVICE_URL: optional('Where others find the Search Service, with its version prefix'),
-  ISSUER_URL: optional('The issuer of access tokens; without it the development issuer at http://localhost:PORT/oauth'),
-  JWKS_URL: optional("Where the issuer's keys are; without it the development issuer's"),
-  AUDIENCE: Type.String({ default: 'urn:product-service', minLength: 1, description: 'The audience that access tokens must name' }),
+  ...issuerSettings,
+  TOKEN_URL: optional('Where services get tokens for asking each other; in development the development issuer’s'),
+  CLIENT_ID: optional('Who a service is when it asks another; in development a client that the development issuer knows'),
+  CLIENT_SECRET: optional('Its secret; usually as CLIENT_SECRET_FILE'),
+  API_KEY_ENVIRONMENT: Type.Optional(
+    Type.String({
+      pattern: '^[a-z0-9]{1,16}$',
+      description:
+        'The word in the API keys that are given out, psk_live_…; a key with another one is refused. Without it live in production, dev in development, test in tests'
+    })
+  ),
+  USER_CHECKS: Type.Optional(
+    Type.Union([Type.Literal('require'), Type.Literal('off')], {
+      description:
+        'Whether who acts for a user may only do what the user may now, as the User Service says; off: a token is believed. Without it require where USER_SERVICE_URL is set, and with the development issuer; in production one of the two must be set'
+    })
+  ),
+  USER_FRESH_SECONDS: count(600, 'After how long the User Service is asked again about a user of whom no event has come'),
+  USER_STALE_SECONDS: count(86_400, 'How long what is known of a user holds while the User Service is away'),
   SAMPLE_CATALOG: Type.Boolean({ default: true, description: 'In development, put a sample catalog into an empty one' }),
   EVENT_RESERVATION_TTL_SECONDS: Type.Optional(
     Type.Integer({
@@ -88,6 +112,9 @@ export const settings = Type.Object({
       maximum: 2_678_400,
       description: 'Deadline of reservations made by OrderCreated; without it they have none'
     })
+  ),
+  EVENT_CONSUMERS: optional(
+    'Which consumer may read and publish which events, as JSON, beside those of our services; usually as EVENT_CONSUMERS_FILE: docs/how-to/consumer-permissions.md'
   ),
   EVENT_FOLLOWERS_MAX: count(100, 'Streams of events that a process serves at once; more are answered 429', 0),
   EVENT_SIGNATURES: optional(
@@ -141,6 +168,11 @@ export const settings = Type.Object({
 })
 export type Config = Static<typeof settings>
 
+/** The word for this installation in the API keys that it gives out. */
+export function environmentOf({ API_KEY_ENVIRONMENT, NODE_ENV }: Config): string {
+  return API_KEY_ENVIRONMENT ?? { production: 'live', development: 'dev', test: 'test' }[NODE_ENV]
+}
+
 /** Thrown at boot with every fault at once. */
 export class ConfigInvalid extends Error {
   constructor(faults: readonly string[]) {
@@ -158,6 +190,7 @@ export function readConfig(environment: Record<string, string | undefined> = pro
   const faults: string[] = []
   const values: Record<string, unknown> = {}
   for (const name of Object.keys(settings.properties)) {
+    if (environment[name] && environment[`${name}_FILE`]) faults.push(`${name}: is said twice, by ${name}_FILE too`)
     const value = environment[name] ?? secretOf(name, environment, faults)
     if (value !== undefined && value !== '') values[name] = value
   }
@@ -172,8 +205,15 @@ export function readConfig(environment: Record<string, string | undefined> = pro
   for (const name of Object.keys(values).filter(name => name.endsWith('_URL'))) {
     if (!URL.canParse(firstHostOf(String(values[name])))) faults.push(`${name}: must be a URL`)
   }
-  faults.push(...faultsOfTrust(config))
-  if (config.NODE_ENV === 'production') faults.push(...unsafeInProduction(config))
+  faults.push(
+    ...faultsOfIssuers(config),
+    ...faultsOfTrust(config),
+    ...faultsOfConsumers(config),
+    ...faultsOfTls(config),
+    ...faultsOfEdge(config)
+  )
+  if (config.TLS_CA) faults.push(...faultsOfPem('TLS_CA', config.TLS_CA))
+  if (config.NODE_ENV === 'production') faults.push(...unsafeInProduction(config, environment))
   if (faults.length > 0) throw new ConfigInvalid([...new Set(faults)])
   return config
 }
@@ -186,18 +226,11 @@ function firstHostOf(url: string): string {
 function secretOf(name: string, environment: Record<string, string | undefined>, faults: string[]): string | undefined {
   const file = environment[`${name}_FILE`]
   if (!file) return undefined
-  if (existsSync(file)) return readFileSync(file, 'utf8').trim()
-  faults.push(`${name}_FILE: ${file} does not exist`)
-  return undefined
-}
-
-function unsafeInProduction(config: Config): string[] {
-  return [
-    ...(config.DATABASE_URL ? [] : ['DATABASE_URL: is needed in production, the embedded PostgreSQL is for development']),
-    ...(config.ISSUER_URL ? [] : ['ISSUER_URL: is needed in production, the development issuer is for development']),
-    ...(config.ISSUER_URL && !config.JWKS_URL ? ['JWKS_URL: is needed beside ISSUER_URL'] : []),
-    ...(config.SIGNING_KEY_SECRET ? [] : ['SIGNING_KEY_SECRET: is needed in production, it seals the keys that sign events']),
-    ...(config.EVENT_FAULTS ? ['EVENT_FAULTS: is for tests and refused in production'] : []),
-    ...(config.FAILPOINTS ? ['FAILPOINTS: is for tests and refused in production'] : [])
-  ]
+  try {
+    return readFileSync(file, 'utf8').trim()
+  } catch (error) {
+    const why = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'does not exist' : 'cannot be read'
+    faults.push(`${name}_FILE: ${file} ${why}`)
+    return undefined
+  }
 }

@@ -4,6 +4,7 @@ import type { Message } from '#broker/broker.ts'
 import type { EventContract } from '#contracts/define.ts'
 import type { EventOf } from '#contracts/envelope.ts'
 import { Problem } from '#contracts/problems.ts'
+import { becauseOf } from './cause.ts'
 import type { CrashWatch } from './crash-watch.ts'
 import type { Database, Transaction } from './database.ts'
 import { type Decoded, decode, type KnownEvents, knownEvents } from './decode.ts'
@@ -67,7 +68,12 @@ export async function react(tx: Transaction, consumer: Consumer, decoded: Decode
   const reaction = consumer.reactions.find(reaction => reaction.event === decoded.contract)
   if (!reaction) return
   const traced = { ...tx, traceparent: continueTrace(contextOf(message)) }
-  await within(consumer.timeoutMs ?? TIMEOUT_MS, reaction.behaviour(traced, decoded.event as never))
+  const timeoutMs = consumer.timeoutMs ?? TIMEOUT_MS
+  const cause = { traceparent: traced.traceparent, deadlineAt: performance.now() + timeoutMs }
+  await within(
+    timeoutMs,
+    becauseOf(cause, () => reaction.behaviour(traced, decoded.event as never))
+  )
 }
 
 /** Below the server's own limit for a transaction in which nothing happens: past that, the connection is gone and nobody knows why. */

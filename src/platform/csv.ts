@@ -9,6 +9,7 @@ import { headerOf } from './csv-header.ts'
 import { endOfRow, type RowNote, wholeCells } from './csv-rows.ts'
 import { linesIn, openText, type Piece, readPieces } from './lines.ts'
 import { FileRefused, type Header, type Place, type RecordFault, ROW_BYTES_MAX } from './records.ts'
+import { normalizedText } from './unicode.ts'
 
 export type Row = {
   line: number
@@ -89,13 +90,14 @@ function parseSound(pieces: readonly Piece<RowNote>[], delimiter: string): (stri
 /** Undefined when anything in the bytes is no CSV. */
 function parseRows(bytes: Buffer, delimiter: string): string[][] | undefined {
   try {
-    return parse(bytes, {
+    const rows: string[][] = parse(bytes, {
       delimiter,
       record_delimiter: ['\r\n', '\n'],
       relax_column_count: true,
       // Of tab-separated files only: there a quote inside a cell stands for itself.
       relax_quotes: delimiter === '\t'
     })
+    return rows.map(cells => cells.map(normalizedText))
   } catch (error) {
     if (error instanceof CsvError) return undefined
     throw error

@@ -16,9 +16,10 @@ export interface Queryable {
 
 /**
  * Whose transactions these are: the `source` of the events they announce; whom to tell after a commit that there are new events, which
- * resources changed, and, of every commit, that anything may have, so that caches in this process forget it.
+ * resources changed, and, of every commit, that anything may have, so that caches in this process forget it. `environment` is the word for
+ * this installation in what it gives out, such as API keys: `live`.
  */
-export type Origin = { source: string; announced(): void; changed(id: string): void; committed(): void }
+export type Origin = { source: string; environment?: string; announced(): void; changed(id: string): void; committed(): void }
 
 export interface Transaction extends Queryable {
   readonly origin: Origin

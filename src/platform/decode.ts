@@ -8,6 +8,7 @@ import { flatten, textOf } from './event-attributes.ts'
 import { faultsOfAccepted } from './events.ts'
 import { canonical } from './json.ts'
 import type { SignatureFault } from './signature-check.ts'
+import { normalizedJson } from './unicode.ts'
 import { upcast } from './upcast.ts'
 
 export type Decoded =
@@ -101,7 +102,8 @@ const strictUtf8 = new TextDecoder('utf-8', { fatal: true })
 
 function parsed(body: Uint8Array): Record<string, unknown> | undefined {
   try {
-    const value: unknown = JSON.parse(strictUtf8.decode(body))
+    const text = strictUtf8.decode(body)
+    const value = normalizedJson(JSON.parse(text), text)
     return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined
   } catch {
     return undefined

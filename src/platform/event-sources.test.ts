@@ -62,7 +62,7 @@ suite('what cannot be meant is refused at the start', () => {
   test('in production every topic has a policy that somebody chose, and keys are sealed', () => {
     const production = {
       NODE_ENV: 'production',
-      DATABASE_URL: 'postgres://x/y',
+      DATABASE_URL: 'postgres://x/y?sslmode=verify-full',
       ISSUER_URL: 'https://x',
       JWKS_URL: 'https://x/jwks'
     }

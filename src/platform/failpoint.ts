@@ -15,7 +15,9 @@ export const failpoints = {
   'consume.before-transaction': 'a message has arrived; nothing has begun',
   'consume.in-transaction': 'the behaviour has run; nothing is committed',
   'consume.after-commit': 'the effect is committed; the broker has no acknowledgement',
-  'retry.in-transaction': 'a parked message was handled; nothing is committed'
+  'retry.in-transaction': 'a parked message was handled; nothing is committed',
+  'audit.in-seal': 'audit records are in the chain; nothing is committed',
+  'audit.after-seal': 'audit records are in the chain; where it stands is not signed'
 } as const
 export type Failpoint = keyof typeof failpoints
 

@@ -3,6 +3,7 @@ import type { Static, TObject, TSchema } from 'typebox'
 import type { Api, Operation } from '#contracts/define.ts'
 import type { Problem } from '#contracts/problems.ts'
 import type { Actor } from './actor.ts'
+import type { Audited } from './audit.ts'
 import type { Consumer } from './consumer.ts'
 import type { Cursors } from './cursor.ts'
 import type { Database, Queryable, Transaction } from './database.ts'
@@ -18,6 +19,8 @@ export type Input<Op extends Operation> = {
   /** The versions that If-Match allows; null when it allows any. */
   expected: Expected
   traceparent: string | undefined
+  /** For what has transactions of its own: who is to be recorded in each of them. Others are recorded by the edge. */
+  audited?: Audited | undefined
 }
 
 /** What a listing is asked: nothing of who asks, since others who ask the same are given the same answer. */

@@ -1,27 +1,20 @@
 /** What the edge does around a behaviour of each kind: read, write, batch, document. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Operation } from '#contracts/define.ts'
-import { Problem, problems } from '#contracts/problems.ts'
+import { Problem } from '#contracts/problems.ts'
 import { batched } from './batched.ts'
 import type { Transaction } from './database.ts'
 import { isAway } from './database-errors.ts'
 import type { CachedDocument, Documents } from './documents.ts'
-import { etagOf, noneMatch, readIfMatch } from './etag.ts'
+import { noneMatch } from './etag.ts'
+import type { EventPermissions } from './event-permissions.ts'
 import type { EventTail } from './event-tail.ts'
 import { failpoint } from './failpoint.ts'
-import type { Handler, Input, Reading } from './handlers.ts'
-import { problemHeaders, toProblemJson } from './http-problems.ts'
-import {
-  claimKeys,
-  fingerprintOf,
-  type IdempotentRequest,
-  readIdempotencyKey,
-  type StoredReply,
-  storeReplies
-} from './idempotency.ts'
+import type { Handler, Reading } from './handlers.ts'
+import { auditedOf } from './http-audit.ts'
+import { type Attempt, attemptOf, inputOf, type Reply, replyOf, writeBatch, writeOnce } from './http-writes.ts'
 import type { Listings } from './listings.ts'
 import type { Log } from './log.ts'
-import { traceIdOf } from './trace.ts'
 
 export type Edge = Reading & {
   handlers: Record<string, Handler>
@@ -29,6 +22,7 @@ export type Edge = Reading & {
   documents(handler: Extract<Handler, { kind: 'document' }>): Documents
   listings: Listings
   tail: EventTail
+  eventPermissions: EventPermissions
   /** Aborts when the server is to stop: what has no end by itself ends then. */
   closing: AbortSignal
   uploadBytesMax: number
@@ -46,7 +40,8 @@ export function answerWhole(edge: Edge, operation: Operation, handler: WholeHand
   switch (handler.kind) {
     case 'read':
       return async (request, reply, body) => {
-        const result = await handler.run(edge, inputOf(request, body))
+        const audited = auditedOf(operation, request)
+        const result = await handler.run(edge, { ...inputOf(request, body), ...(audited && { audited }) })
         return send(request, reply, replyOf(operation, result))
       }
     case 'document':
@@ -95,29 +90,6 @@ async function commit<Result>(
   return result
 }
 
-export function inputOf(request: FastifyRequest, body: unknown): Input<Operation> {
-  return {
-    params: request.params as never,
-    query: request.query as never,
-    body: body as never,
-    actor: request.actor,
-    expected: readIfMatch(request.headers['if-match']),
-    traceparent: request.traceparent
-  }
-}
-
-export type Reply = StoredReply & { replayed?: boolean }
-
-function replyOf(operation: Operation, result: unknown): Reply {
-  const { status } = operation.reply
-  if (result === undefined) return { status, headers: {}, body: '' }
-  const resource = result as Record<string, unknown>
-  const headers: Record<string, string> = {}
-  if (operation.conditional && typeof resource.version === 'number') headers.etag = etagOf(resource.version)
-  if (operation.location) headers.location = operation.location.replace(/\{(\w+)\}/g, (_, name: string) => String(resource[name]))
-  return { status, headers, body: JSON.stringify(result) }
-}
-
 export function send(request: FastifyRequest, reply: FastifyReply, { status, headers, body, replayed }: Reply): FastifyReply {
   reply.code(status)
   for (const [name, value] of Object.entries(headers)) reply.header(name, value)
@@ -155,94 +127,3 @@ export function sendText(request: FastifyRequest, reply: FastifyReply, etag: str
 }
 
 const JSON_TYPE = 'application/json; charset=utf-8'
-
-/** A request to write: what the behaviour gets, and the key under which its reply is kept. */
-export type Attempt = { input: Input<Operation>; idempotent: IdempotentRequest | undefined; instance: string }
-
-export function attemptOf(operation: Operation, request: FastifyRequest, body: unknown): Attempt {
-  const key = readIdempotencyKey(request.headers['idempotency-key'])
-  if (key === undefined && operation.idempotency === 'required') throw new Problem('idempotency-key-required')
-  const idempotent = key && {
-    principal: request.actor.subject,
-    key,
-    fingerprint: fingerprintOf(request.method, request.url, body, request.headers['if-match'])
-  }
-  return { input: inputOf(request, body), idempotent: idempotent || undefined, instance: request.url.split('?')[0]! }
-}
-
-export async function writeOnce(
-  tx: Transaction,
-  edge: Edge,
-  operation: Operation,
-  attempt: Attempt,
-  run: (tx: Transaction) => Promise<unknown>
-): Promise<Reply> {
-  const { idempotent } = attempt
-  if (!idempotent) return replyOf(operation, await run(tx))
-  const [claimed] = await claimKeys(tx, [idempotent])
-  if (claimed instanceof Problem) throw claimed
-  if (claimed !== 'fresh') return { ...claimed!, replayed: true }
-  tx.send('savepoint behaviour')
-  let reply: Reply
-  try {
-    reply = replyOf(operation, await run(tx))
-  } catch (error) {
-    if (!(error instanceof Problem) || error.status !== 409) throw error
-    tx.send('rollback to savepoint behaviour')
-    reply = refusalOf(edge, attempt, error)
-  }
-  storeReplies(tx, [{ request: idempotent, reply }])
-  return reply
-}
-
-async function writeBatch(
-  tx: Transaction,
-  edge: Edge,
-  operation: Operation,
-  attempts: readonly Attempt[],
-  run: (tx: Transaction, inputs: readonly Input<Operation>[]) => Promise<readonly unknown[]>
-): Promise<(Reply | Problem)[]> {
-  const keyed = attempts.filter(attempt => attempt.idempotent)
-  const claims = await claimKeys(
-    tx,
-    keyed.map(attempt => attempt.idempotent!)
-  )
-  const claimOf = new Map(keyed.map((attempt, index) => [attempt, claims[index]!]))
-  const fresh = attempts.filter(attempt => (claimOf.get(attempt) ?? 'fresh') === 'fresh')
-  const results =
-    fresh.length > 0
-      ? await run(
-          tx,
-          fresh.map(attempt => attempt.input)
-        )
-      : []
-  const replies = new Map(
-    fresh.map((attempt, index) => {
-      const result = results[index]
-      if (!(result instanceof Problem)) return [attempt, replyOf(operation, result)]
-      return [attempt, result.status === 409 ? refusalOf(edge, attempt, result) : result]
-    })
-  )
-  storeReplies(
-    tx,
-    fresh.flatMap(attempt => {
-      const reply = replies.get(attempt)!
-      return attempt.idempotent && !(reply instanceof Problem) ? [{ request: attempt.idempotent, reply }] : []
-    })
-  )
-  return attempts.map(attempt => {
-    const claimed = claimOf.get(attempt)
-    if (claimed instanceof Problem) return claimed
-    if (claimed && claimed !== 'fresh') return { ...claimed, replayed: true }
-    return replies.get(attempt)!
-  })
-}
-
-/** A 409 as a reply that can be kept and replayed. */
-function refusalOf({ baseUrl }: Edge, { input, instance }: Attempt, problem: Problem): Reply {
-  return {
-    status: problems[problem.code].status,
-    headers: problemHeaders(problem),
-    body: JSON.stringify(toProblemJson(problem, { baseUrl, instance, traceId: input.traceparent && traceIdOf(input.traceparent) }))
-  }
-}

@@ -1,153 +1,210 @@
-/** Calls to an API over HTTP, and the only door to the HTTP client library: keep-alive, deadline, retries that are safe. */
+/**
+ * Every call that we make over HTTP, and the only door to the HTTP client library. A client with a `name` is of an integration: what it
+ * calls may be away, and whoever waits does not wait in vain. Deadline, retries within a budget, circuit breaker, bulkhead, figures, and a
+ * row in GET /v1/integrations. One without a name is a tool's, with patience: it tries again while the service is away.
+ */
 import { randomUUID } from 'node:crypto'
 import { Readable } from 'node:stream'
-import { setTimeout as delay } from 'node:timers/promises'
-import { type Dispatcher, Pool } from 'undici'
-import { currentSpan, errorTypeOf, startSpan } from './trace.ts'
+import { Agent, type Dispatcher } from 'undici'
+import { type Credentials, openAuthorization, requestToken, type SendForm, type Token } from './access-token.ts'
+import { connector } from './http-connector.ts'
+import { boundsOf, exchanged, type HttpReply, wholeReply } from './http-exchange.ts'
+import { openPatience, type SendTry } from './http-integration.ts'
+import { retried } from './http-retries.ts'
+import type { GuardOptions } from './resilience.ts'
 
-export type HttpReply<Body = unknown> = { status: number; headers: Record<string, string | string[] | undefined>; body: Body }
+export type { Credentials } from './access-token.ts'
+export type { HttpReply } from './http-exchange.ts'
+export { CallFailed } from './http-integration.ts'
 
-export type CallOptions = { body?: unknown; headers?: Record<string, string>; idempotencyKey?: string }
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+
+export type CallOptions = {
+  /** Sent as JSON. */
+  body?: unknown
+  /** Sent as a form, in place of a body. */
+  form?: Readonly<Record<string, string>>
+  headers?: Readonly<Record<string, string | undefined>>
+  /** The receiver takes what comes twice under it once. Without one, a POST or PATCH of an integration is never sent twice. */
+  idempotencyKey?: string
+  /** The call changes nothing, whatever its method: it may be sent twice. */
+  repeatable?: boolean
+  /** Ends the call, beside the deadline and the going away of whoever causes it. */
+  signal?: AbortSignal
+}
 
 /** `bytes`, where it is known, is said before the file. */
 export type FileToSend = { mediaType: string; chunks: AsyncIterable<Uint8Array>; bytes?: number; idempotencyKey?: string }
 
 export interface HttpClient extends AsyncDisposable {
-  /** Sends one request, retried while the service is away or overloaded; a POST carries an Idempotency-Key, so that this is safe. */
-  call<Body>(method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, options?: CallOptions): Promise<HttpReply<Body>>
+  /**
+   * Sends one request to a path below the client's URL; `''` is the URL itself, and a whole address is where the integration has said that
+   * something is: no token goes there. Redirects are answers like others. A client with a name
+   * rejects with `CallFailed` when there is no answer, and gives up at the deadline of the request or message that causes the call.
+   */
+  call<Body>(method: Method, path: string, options?: CallOptions): Promise<HttpReply<Body>>
   /** Sends a file as it is read. Once: what was read cannot be sent again, but the same file may be, under the same key. */
   upload<Body>(path: string, file: FileToSend): Promise<HttpReply<Body>>
   /** Gets an answer as it comes. A status of 400 or more has its problem as the body. */
   download(path: string): Promise<HttpReply<AsyncIterable<Uint8Array>>>
 }
 
-export type Credentials = { tokenUrl: string; clientId: string; clientSecret: string }
-
-const TIMEOUT_MS = 30_000
-const TRIES = 8
-
-/** Opens a client for one origin, `http://localhost:8080`. With credentials it fetches and renews its own access token. */
-export function openHttpClient(options: {
-  url: string
+export type HttpClientOptions = {
+  /** An origin, or what all paths are below: `http://user:8080/v1`. A function is asked at each call; undefined: nobody knows yet. */
+  url: string | (() => string | undefined)
+  /** Of the integration, such as `user-service`. It is a label of metrics and shown to operators: no ids, no secrets. */
+  name?: string
+  /** Whose integration it is; without it all services of this process share it. */
+  service?: string
+  /** With these, it fetches and renews its own access token. */
   credentials?: Credentials
   connections?: number
   tries?: number
-}): HttpClient {
-  const pool = new Pool(options.url, {
-    connections: options.connections ?? 32,
-    headersTimeout: TIMEOUT_MS,
-    bodyTimeout: TIMEOUT_MS
-  })
-  const tries = options.tries ?? TRIES
-  let token: { value: string; renewAt: number } | undefined
+  /** How long a call may take with all its tries, and how long a try. Of a client without a name, only the latter. */
+  timeoutMs?: number
+  tryTimeoutMs?: number
+  /** Its answers are for others too, not only for whoever asks first: no one's deadline or going away ends a call. */
+  shared?: boolean
+  /** A larger answer is a failure. */
+  bytesMax?: number
+  /** What is asked, outside the version prefix of the URL, when it has not been called for a while: `/health/ready`. Else the URL itself. */
+  probe?: string
+  /** After how long without a call it is asked. */
+  idleMs?: number
+  guard?: Partial<GuardOptions>
+}
 
-  async function authorization(): Promise<Record<string, string>> {
-    if (!options.credentials) return {}
-    if (!token || Date.now() > token.renewAt) token = await fetchToken(options.credentials)
-    return { authorization: `Bearer ${token.value}` }
-  }
+const TOOL = { tries: 8, tryTimeoutMs: 30_000 }
+const INTEGRATION = { tries: 3, timeoutMs: 5000, tryTimeoutMs: 2000, bytesMax: 1_048_576 }
+const CONNECTIONS = 32
 
-  async function once<Body>(
-    method: string,
-    path: string,
-    body: string | undefined,
-    headers: Record<string, string>,
-    resent: number
-  ): Promise<HttpReply<Body>> {
-    const own = { ...(await authorization()), ...headers, ...(body === undefined ? {} : { 'content-type': 'application/json' }) }
-    return followed({ method, path, url: options.url, resent }, async context => {
-      const sent = body === undefined ? {} : { body }
-      return wholeReply<Body>(await pool.request({ method: method as 'GET', path, headers: { ...context, ...own }, ...sent }))
+export function openHttpClient(options: HttpClientOptions): HttpClient {
+  const given = options.name === undefined ? TOOL : INTEGRATION
+  const { connections = CONNECTIONS, tries = given.tries, tryTimeoutMs = given.tryTimeoutMs, shared } = options
+  const timeoutMs = options.name === undefined ? undefined : (options.timeoutMs ?? INTEGRATION.timeoutMs)
+  const bytesMax = options.bytesMax ?? (options.name === undefined ? -1 : INTEGRATION.bytesMax)
+  const agent = openAgent({ connections, tryTimeoutMs, bytesMax })
+  const authorization = openAuthorization(options.credentials, sendingForms(agent))
+
+  const urlOf = (path: string) => locate(options.url, path)
+
+  function send(url: URL, sent: Sent, { resent, timeoutMs, signal }: Parameters<SendTry>[0]): Promise<HttpReply> {
+    return exchanged({ method: sent.method, url, resent, timeoutMs }, async context => {
+      const headers = { ...context, ...sent.headers }
+      return wholeReply(
+        await agent.request({ ...whereTo(url, sent.method), ...bodyOf(sent), headers, ...(signal ? { signal } : {}) })
+      )
     })
   }
 
+  const patience = openPatience({ ...options, tryTimeoutMs, connections }, () => {
+    const url = addressOf(options.url)
+    const sent: Sent = { method: 'GET', headers: {}, body: undefined }
+    return url === undefined ? undefined : bounds => send(probedAt(new URL(url), options.probe), sent, bounds)
+  })
+
   return {
-    async call(method, path, { body, headers = {}, idempotencyKey } = {}) {
-      const text = body === undefined ? undefined : JSON.stringify(body)
-      const key = method === 'GET' ? {} : { 'idempotency-key': idempotencyKey ?? randomUUID() }
-      for (let attempt = 1; ; attempt++) {
-        try {
-          const reply = await once<never>(method, path, text, { ...key, ...headers }, attempt - 1)
-          if (!isTransient(reply) || attempt === tries) return reply
-        } catch (error) {
-          if (attempt === tries) throw error
-        }
-        await delay(Math.random() * Math.min(2000, 50 * 2 ** attempt))
-      }
+    async call<Body>(method: Method, path: string, asked: CallOptions = {}) {
+      // A tool's calls go to us, where every change takes a key.
+      const key = asked.idempotencyKey ?? (options.name === undefined && method !== 'GET' ? randomUUID() : undefined)
+      const sent = sendable(method, asked, key)
+      const { deadlineAt, signals } = boundsOf({ signal: asked.signal, timeoutMs, shared })
+      const repeatable =
+        key !== undefined || asked.repeatable === true || method === 'GET' || method === 'PUT' || method === 'DELETE'
+      const reply = await patience.call({ deadlineAt, signals }, signal =>
+        retried({ tries, repeatable, deadlineAt, signal, mayRetry: patience.mayRetry, isFinal: patience.isFinal }, resent => {
+          const url = urlOf(path)
+          return patience.attempt({ resent, deadlineAt, signal }, async bounds =>
+            send(url, { ...sent, headers: { ...(isWhole(path) ? {} : await authorization()), ...sent.headers } }, bounds)
+          )
+        })
+      )
+      return reply as HttpReply<Body>
     },
     async upload<Body>(path: string, { mediaType, chunks, bytes, idempotencyKey = randomUUID() }: FileToSend) {
       const length = bytes === undefined ? {} : { 'content-length': String(bytes) }
       const headers = { ...(await authorization()), 'content-type': mediaType, 'idempotency-key': idempotencyKey, ...length }
       const body = Readable.from(chunks, { objectMode: false })
-      return followed({ method: 'POST', path, url: options.url, resent: 0 }, async context =>
-        wholeReply<Body>(await pool.request({ method: 'POST', path, headers: { ...context, ...headers }, body }))
+      const url = urlOf(path)
+      return exchanged({ method: 'POST', url, resent: 0 }, async context =>
+        wholeReply<Body>(await agent.request({ ...whereTo(url, 'POST'), headers: { ...context, ...headers }, body }))
       )
     },
     async download(path) {
-      const reply = await pool.request({ method: 'GET', path, headers: await authorization() })
-      return { status: reply.statusCode, headers: reply.headers, body: reply.body }
+      const url = urlOf(path)
+      const headers = await authorization()
+      return exchanged({ method: 'GET', url, resent: 0 }, async context => {
+        const reply = await agent.request({ ...whereTo(url, 'GET'), headers: { ...context, ...headers } })
+        return { status: reply.statusCode, headers: reply.headers, body: reply.body }
+      })
     },
-    [Symbol.asyncDispose]: () => pool.close()
-  }
-}
-
-type Sending = { method: string; path: string; url: string; resent: number }
-
-/** Sends a request as a "client" span of what it is sent for, where that is one: the context to send along, the path without its query. */
-async function followed<Body>(
-  { method, path, url, resent }: Sending,
-  send: (context: Record<string, string>) => Promise<HttpReply<Body>>
-): Promise<HttpReply<Body>> {
-  const cause = currentSpan()
-  if (!cause || !startSpan) return send({})
-  const { protocol, hostname, port } = new URL(url)
-  const [pathname] = path.split('?')
-  const span = startSpan(method, {
-    service: cause.service,
-    kind: 'client',
-    parent: cause.traceparent,
-    attributes: {
-      'http.request.method': method,
-      'server.address': hostname,
-      'server.port': Number(port) || (protocol === 'https:' ? 443 : 80),
-      'url.full': `${protocol}//${hostname}${port && `:${port}`}${pathname}`,
-      'http.request.resend_count': resent || undefined
+    async [Symbol.asyncDispose]() {
+      patience[Symbol.dispose]()
+      await agent.close()
     }
-  })
-  try {
-    const reply = await send({ traceparent: span.traceparent })
-    span.set({ 'http.response.status_code': reply.status })
-    if (reply.status >= 400) span.fail(String(reply.status))
-    return reply
-  } catch (error) {
-    span.fail(errorTypeOf(error))
-    throw error
-  } finally {
-    span.end()
   }
 }
-
-async function wholeReply<Body>({ statusCode, headers, body }: Dispatcher.ResponseData): Promise<HttpReply<Body>> {
-  const text = await body.text()
-  return { status: statusCode, headers, body: (text === '' ? undefined : JSON.parse(text)) as Body }
-}
-
-/** An answer that says "not now", including a request with the same key that is still being processed. */
-function isTransient({ status, body }: HttpReply): boolean {
-  if (status === 409) return (body as { code?: string } | undefined)?.code === 'idempotency-in-flight'
-  return status === 429 || status === 502 || status === 503 || status === 504
-}
-
-const RENEW_BEFORE_MS = 30_000
 
 /** Fetches an access token by client credentials. */
-export async function fetchToken({ tokenUrl, clientId, clientSecret }: Credentials): Promise<{ value: string; renewAt: number }> {
-  const reply = await fetch(tokenUrl, {
-    method: 'POST',
-    headers: { authorization: `Basic ${Buffer.from(`${clientId}:${clientSecret}`).toString('base64')}` },
-    body: new URLSearchParams({ grant_type: 'client_credentials' })
-  })
-  if (!reply.ok) throw new Error(`${tokenUrl} answered ${reply.status}: no token for ${clientId}`)
-  const { access_token, expires_in } = (await reply.json()) as { access_token: string; expires_in: number }
-  return { value: access_token, renewAt: Date.now() + expires_in * 1000 - RENEW_BEFORE_MS }
+export async function fetchToken(credentials: Credentials): Promise<Token> {
+  const agent = openAgent({ connections: 1, tryTimeoutMs: TOOL.tryTimeoutMs, bytesMax: INTEGRATION.bytesMax })
+  try {
+    return await requestToken(credentials, sendingForms(agent))
+  } finally {
+    await agent.close()
+  }
+}
+
+const CONNECT_TIMEOUT_MS = 5000
+
+function openAgent(options: { connections: number; tryTimeoutMs: number; bytesMax: number }): Agent {
+  const { connections, tryTimeoutMs, bytesMax } = options
+  const connect = connector(Math.min(tryTimeoutMs, CONNECT_TIMEOUT_MS))
+  return new Agent({ connections, headersTimeout: tryTimeoutMs, bodyTimeout: tryTimeoutMs, maxResponseSize: bytesMax, connect })
+}
+
+const sendingForms =
+  (agent: Agent): SendForm =>
+  (url, form, headers) =>
+    exchanged({ method: 'POST', url, resent: 0 }, async context => {
+      const body = new URLSearchParams(form).toString()
+      const type = { 'content-type': FORM }
+      return wholeReply(await agent.request({ ...whereTo(url, 'POST'), headers: { ...context, ...headers, ...type }, body }))
+    })
+
+const FORM = 'application/x-www-form-urlencoded'
+
+type Sent = { method: Method; headers: Record<string, string>; body: string | undefined }
+
+function sendable(method: Method, { body, form, headers = {} }: CallOptions, key: string | undefined): Sent {
+  const type = form ? { 'content-type': FORM } : body === undefined ? {} : { 'content-type': 'application/json' }
+  const own = { ...type, ...(key === undefined ? {} : { 'idempotency-key': key }), ...headers }
+  const given = Object.entries(own).filter((entry): entry is [string, string] => entry[1] !== undefined)
+  const text = form ? new URLSearchParams(form).toString() : body === undefined ? undefined : JSON.stringify(body)
+  return { method, headers: Object.fromEntries(given), body: text }
+}
+
+const bodyOf = ({ body }: Sent) => (body === undefined ? {} : { body })
+
+function whereTo(url: URL, method: Method): Pick<Dispatcher.RequestOptions, 'origin' | 'path' | 'method'> {
+  return { origin: url.origin, path: url.pathname + url.search, method }
+}
+
+/** Nobody knows yet where it is: its service has not started, or no setting says it. */
+class AddressUnknown extends Error {}
+
+const isWhole = (path: string) => /^https?:\/\//i.test(path)
+const addressOf = (url: HttpClientOptions['url']) => (typeof url === 'string' ? url : url())
+
+/** The address of a path below a URL, which keeps the path and the query that it has. */
+function locate(url: HttpClientOptions['url'], path: string): URL {
+  if (isWhole(path)) return new URL(path)
+  const base = addressOf(url)
+  if (base === undefined) throw new AddressUnknown()
+  return path === '' ? new URL(base) : new URL(base.replace(/\/+$/, '') + path)
+}
+
+/** `http://user:8080/v1` and `/health/ready` → `http://user:8080/health/ready`. */
+function probedAt(url: URL, probe: string | undefined): URL {
+  return probe === undefined ? url : new URL(url.pathname.replace(/(\/v\d+)?\/?$/, '') + probe, url)
 }

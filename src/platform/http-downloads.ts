@@ -3,7 +3,8 @@ import { Readable } from 'node:stream'
 import type { FastifyRequest } from 'fastify'
 import type { Operation } from '#contracts/define.ts'
 import type { Handler } from './handlers.ts'
-import { type Answer, type Edge, inputOf } from './http-answers.ts'
+import type { Answer, Edge } from './http-answers.ts'
+import { inputOf } from './http-writes.ts'
 
 type DownloadHandler = Extract<Handler, { kind: 'download' }>
 

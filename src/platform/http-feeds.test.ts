@@ -6,11 +6,13 @@ import { Type } from 'typebox'
 import { defineApi } from '#contracts/define.ts'
 import { Problem } from '#contracts/problems.ts'
 import { EventsQuery } from '#contracts/resources/logged-event.ts'
+import { everybody } from '../../test/support/admission.ts'
 import { type EventStream, openEventStream } from '../../test/support/event-stream.ts'
 import { change, type Messaging, openMessaging, quiet } from '../../test/support/messaging.ts'
 import { assertProblem } from '../../test/support/problem.ts'
 import { eventually } from '../../test/support/world.ts'
 import type { Actor } from './actor.ts'
+import { openEventPermissions } from './event-permissions.ts'
 import { type EventTail, openEventTail, type Step } from './event-tail.ts'
 import { feed, type Input } from './handlers.ts'
 import { serve } from './http.ts'
@@ -91,8 +93,17 @@ async function open({ followersMax = 10, actor = {} as Partial<Actor>, away = ()
   const handlers = {
     listEvents: feed(({ query: { after = 0, types, limit = 100 } }: Asked) => ({ after, types: types ?? null, limit }))
   }
-  const edge = { database, tail: counting, handlers, baseUrl: 'http://localhost:8080', log: quiet } as unknown as Edge
-  const known = { subject: 'anybody', clientId: 'anybody', issuer: 'test', scopes: new Set(['events:read']), ...actor }
+  const eventPermissions = openEventPermissions(undefined)
+  const edge = {
+    database,
+    tail: counting,
+    eventPermissions,
+    handlers,
+    baseUrl: 'http://localhost:8080',
+    log: quiet
+  } as unknown as Edge
+  const scopes = new Set(['events:read', 'operations:read'])
+  const known = { subject: 'anybody', clientId: 'anybody', issuer: 'test', scopes, ...actor }
   const at = { host: '127.0.0.1', port: 0, shutdownTimeoutMs: 20_000, inFlightMax: 100 }
   const server = await serve({ api, edge, authenticator: { authenticate: () => known }, log: quiet, baseUrl: edge.baseUrl, ...at })
   let closed: PromiseLike<void> | undefined
@@ -108,6 +119,8 @@ async function gatewayBefore(url: string, timeoutMs = 35_000) {
   const gateway = await serveGateway({
     upstreams: [{ service: 'test', url: url.replace('/events', ''), resources: ['events'], beside: [] }],
     document: () => ({}),
+    admission: everybody,
+    corsOrigins: [],
     log: quiet,
     baseUrl: 'http://localhost:8080',
     host: '127.0.0.1',

@@ -1,15 +1,16 @@
 /**
  * The event log over HTTP: a page, or, for whoever accepts `text/event-stream`, what comes from there on, as it comes. A stream ends when
- * its reader leaves or does not read, when the token expires, and when the process stops; `Last-Event-ID` resumes it.
+ * its reader leaves or does not read, when the token expires or the API key is taken back, and when the process stops; `Last-Event-ID` resumes it.
  */
 import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type FeedPage, type FeedQuestion, readFeedPage } from './event-feed.ts'
 import type { Step } from './event-tail.ts'
 import type { Handler } from './handlers.ts'
-import { type Answer, type Edge, inputOf } from './http-answers.ts'
+import type { Answer, Edge } from './http-answers.ts'
 import { piecesOf } from './http-downloads.ts'
 import { problemOf } from './http-problems.ts'
+import { inputOf } from './http-writes.ts'
 import { invalid } from './validation.ts'
 
 type FeedHandler = Extract<Handler, { kind: 'feed' }>
@@ -18,7 +19,9 @@ const PAGE_BYTES = 4 * 1024 * 1024
 
 export function answerFeed(edge: Edge, { run }: FeedHandler): Answer {
   return async (request, reply) => {
-    const question = run(inputOf(request, undefined))
+    const asked = run(inputOf(request, undefined))
+    // Here and not in the behaviour: no feed can forget it.
+    const question = { ...asked, types: asked.types }
     reply.header('cache-control', 'no-store')
     if (acceptsStream(request.headers.accept)) return stream(edge, request, reply, question)
     const page = await readFeedPage(edge.database, question, { limit: question.limit, bytes: PAGE_BYTES })
@@ -43,6 +46,8 @@ const PIECE_MS_MAX = 30_000
 /** A reader that is not reading does not read the end either. */
 const LAST_MS_MAX = 1000
 const TIMER_MS_MAX = 2_147_483_647
+/** How often it is asked whether credentials that can be taken back are good still. */
+const STANDING_MS = 1000
 
 async function stream(edge: Edge, request: FastifyRequest, reply: FastifyReply, question: FeedQuestion): Promise<FastifyReply> {
   const after = lastEventIdOf(request) ?? question.after
@@ -55,10 +60,22 @@ async function stream(edge: Edge, request: FastifyRequest, reply: FastifyReply, 
   let lastly: NodeJS.Timeout | undefined
   const { expiresAtMs = Number.POSITIVE_INFINITY } = request.actor
   const expiry = setTimeout(() => end('token-expired'), Math.min(TIMER_MS_MAX, Math.max(0, expiresAtMs - Date.now())))
+  const { stands } = request.actor
+  const watch =
+    stands &&
+    setInterval(
+      () =>
+        stands().then(
+          good => good || end('credentials-ended'),
+          () => end('unavailable')
+        ),
+      STANDING_MS
+    )
   edge.closing.addEventListener('abort', stop, { once: true })
   reply.raw.once('close', () => {
     end('left')
     clearTimeout(expiry)
+    clearInterval(watch)
     clearTimeout(lastly)
     edge.closing.removeEventListener('abort', stop)
   })

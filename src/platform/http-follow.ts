@@ -1,6 +1,7 @@
 /** What every request gets, whoever answers it: a place in flight or none, an id, a trace, a figure and one wide line when it ends. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Problem } from '#contracts/problems.ts'
+import { followCauses } from './http-cause.ts'
 import type { Log } from './log.ts'
 import { httpRequests } from './telemetry.ts'
 import { continueTrace, type Span, startSpan, within } from './trace.ts'
@@ -13,10 +14,14 @@ export type Following = {
   sheds(request: FastifyRequest): boolean
   /** Whether requests only pass through here, to where they are told. */
   forwards: boolean
+  /** Headers that every reply has unless it says otherwise. */
+  headers: Readonly<Record<string, string>>
 }
 
 /** Follows the requests of a server from their first byte to their last. */
-export function followRequests(app: FastifyInstance, { service, log, inFlightMax, sheds, forwards }: Following): void {
+export function followRequests(app: FastifyInstance, following: Following): void {
+  const { service, log, inFlightMax, sheds, forwards } = following
+  const headers = Object.entries(following.headers)
   let inFlight = 0
   addTraceparent(app)
   app.addHook('onRequest', (request, reply, done) => {
@@ -26,12 +31,13 @@ export function followRequests(app: FastifyInstance, { service, log, inFlightMax
       inFlight--
       if (span) endAnswering(span, request, reply)
     })
-    reply.header('x-content-type-options', 'nosniff')
+    for (const [name, value] of headers) reply.header(name, value)
     reply.header('x-request-id', requestIdOf(request))
     if (++inFlight > inFlightMax && sheds(request)) return done(new Problem('unavailable', 'Too many requests are in flight'))
     if (span) within(span, done)
     else done()
   })
+  if (!forwards) followCauses(app)
   app.addHook('onResponse', (request, reply, done) => {
     observe(service, request, reply, log, forwards)
     done()

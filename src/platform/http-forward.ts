@@ -1,6 +1,6 @@
 /**
- * Forwarding, and the only door to the proxy library. A request goes on as it came: method, path, query, headers and body; nothing is
- * added that a service would trust. A service that is away is answered 503, never with a hanging or broken connection.
+ * Forwarding, and the only door to the proxy library. A request goes on as it came: method, path, query, headers and body, without the
+ * headers that would say who asks. A service that is away is answered 503, never with a hanging or broken connection.
  */
 import { PassThrough, Readable } from 'node:stream'
 import httpProxy, { type FastifyHttpProxyOptions } from '@fastify/http-proxy'
@@ -8,8 +8,11 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Problem } from '#contracts/problems.ts'
 import type { Refuse } from './http.ts'
 import { keepBodyComing, letBodyGo } from './http-bodies.ts'
+import { connector } from './http-connector.ts'
 import { isEndless, requestIdOf } from './http-follow.ts'
+import { vouchesForSomebody } from './identity-headers.ts'
 import type { Log } from './log.ts'
+import { clientAddress } from './trusted-proxies.ts'
 
 /** A service behind the gateway, and where its paths are. */
 export type Upstream = {
@@ -53,7 +56,7 @@ export function addUpstream(
       new Problem('unavailable', `The ${service} service cannot answer now`, { retryAfterSeconds: 1 })
     )
   }
-  const forward = (prefix: string, segments: readonly string[], rewritePrefix: string) => {
+  const forward = (prefix: string, segments: readonly string[], rewritePrefix: string, open: boolean) => {
     if (segments.length === 0) return
     app.register(httpProxy, {
       prefix,
@@ -62,10 +65,11 @@ export function addUpstream(
       routes: segments.flatMap(segment => [`/${segment}`, `/${segment}/*`]),
       httpMethods: app.supportedMethods,
       proxyPayloads: false,
-      config: { operationId: service },
+      config: { operationId: service, open },
       disableRequestLogging: true,
       // Unbounded, since a request whose client has gone holds its connection until the service answers; inFlightMax bounds the rest.
-      undici: { connections: null, headersTimeout: timeoutMs, connectTimeout: CONNECT_TIMEOUT_MS },
+      // The connector because the proxy library, left to itself, believes any certificate.
+      undici: { connections: null, headersTimeout: timeoutMs, connect: connector(CONNECT_TIMEOUT_MS) },
       replyOptions: {
         rewriteRequestHeaders,
         rewriteHeaders,
@@ -76,27 +80,35 @@ export function addUpstream(
       }
     })
   }
-  forward(VERSION_PREFIX, resources, new URL(url).pathname)
-  forward('', beside, rootPathOf(url))
+  forward(VERSION_PREFIX, resources, new URL(url).pathname, false)
+  forward('', beside, rootPathOf(url), true)
 }
 
 /** Headers that concern one connection only (RFC 9110 §7.6.1), and Expect, which the server has answered already. */
 const hopByHop = ['connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'expect']
+const unasked = new Set(hopByHop)
 /** A GET or HEAD goes on without the body that it should not have. */
-const ofBody = ['content-length', 'content-type']
+const unaskedWithoutBody = new Set([...hopByHop, 'content-length', 'content-type'])
+/** Which pages may read an answer is decided here, and what runs behind is nobody's business. */
+const unanswered = new Set([...hopByHop, 'server', 'x-powered-by'])
 
 type Hooks = Required<NonNullable<FastifyHttpProxyOptions['replyOptions']>>
 
-const rewriteHeaders: Hooks['rewriteHeaders'] = headers => without(hopByHop, headers)
+const rewriteHeaders: Hooks['rewriteHeaders'] = headers => {
+  const answered: typeof headers = {}
+  for (const name in headers) if (!unanswered.has(name) && !name.startsWith('access-control-')) answered[name] = headers[name]
+  return answered
+}
 
-const rewriteRequestHeaders: Hooks['rewriteRequestHeaders'] = (request, headers) => ({
-  ...without(request.method === 'GET' || request.method === 'HEAD' ? [...hopByHop, ...ofBody] : hopByHop, headers),
-  'x-request-id': requestIdOf(request as FastifyRequest),
-  traceparent: request.traceparent
-})
-
-function without<Headers extends object>(names: readonly string[], headers: Headers): Headers {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => !names.includes(name))) as Headers
+const rewriteRequestHeaders: Hooks['rewriteRequestHeaders'] = (request, headers) => {
+  const dropped = request.method === 'GET' || request.method === 'HEAD' ? unaskedWithoutBody : unasked
+  const sent: typeof headers = {}
+  for (const name in headers) if (!dropped.has(name) && !vouchesForSomebody(name)) sent[name] = headers[name]
+  sent['x-request-id'] = requestIdOf(request as FastifyRequest)
+  sent.traceparent = request.traceparent
+  // Believed by a service that names the gateway in TRUSTED_PROXIES, as where a request comes from and nothing else.
+  sent['x-forwarded-for'] = clientAddress(request as FastifyRequest)
+  return sent
 }
 
 type PassOn = (request: FastifyRequest, reply: FastifyReply, answer: { stream: Readable }) => void

@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type RequestListener, request, type
 import { type AddressInfo, connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { after, before, describe, test } from 'node:test'
+import { everybody } from '../../test/support/admission.ts'
 import { readConfig } from './config.ts'
 import type { Upstream } from './http-forward.ts'
 import { serveGateway } from './http-gateway.ts'
@@ -14,7 +15,7 @@ const log = openLog(readConfig({ LOG_LEVEL: 'silent', LOG_FORMAT: 'json' }))
 const shop: Omit<Upstream, 'url'> = { service: 'shop', resources: ['goods', 'prices'], beside: ['oauth', '.well-known'] }
 
 function open(upstreams: readonly Upstream[], more: { timeoutMs?: number; inFlightMax?: number } = {}): Promise<HttpServer> {
-  const at = { host: '127.0.0.1', port: 0, baseUrl: 'http://localhost:8080' }
+  const at = { host: '127.0.0.1', port: 0, baseUrl: 'http://localhost:8080', admission: everybody, corsOrigins: [] }
   return serveGateway({ upstreams, document: () => ({}), log, ...at, inFlightMax: 100, shutdownTimeoutMs: 5000, ...more })
 }
 
@@ -86,7 +87,7 @@ describe('the gateway', () => {
     assert.equal(seen.url, '/api/v2/goods/1?a=1&a=2&b=%20%2B+?&c')
     for (const [name, value] of Object.entries(headers)) assert.equal(seen.headers[name], value)
     const added = Object.keys(seen.headers).filter(name => !(name in headers))
-    assert.deepEqual(added.sort(), ['connection', 'content-length', 'host', 'traceparent', 'x-request-id'])
+    assert.deepEqual(added.sort(), ['connection', 'content-length', 'host', 'traceparent', 'x-forwarded-for', 'x-request-id'])
   })
 
   test('gives the reply back as it came, with addresses as the client knows them', async () => {

@@ -2,10 +2,14 @@
 import Fastify from 'fastify'
 import { Problem } from '#contracts/problems.ts'
 import { refusing } from './http.ts'
+import { type Admission, admitRequests } from './http-admission.ts'
+import { answers } from './http-connector.ts'
 import { addDocument } from './http-contracts.ts'
+import { addCors } from './http-cors.ts'
 import { followRequests } from './http-follow.ts'
 import { addUpstream, passBodies, rootPathOf, type Upstream } from './http-forward.ts'
 import { addHealth, type Readiness } from './http-health.ts'
+import { safeHeaders } from './http-security.ts'
 import { frameworkOptions, type HttpServer, type Listening, listen } from './http-server.ts'
 import type { Log } from './log.ts'
 
@@ -16,6 +20,9 @@ export type GatewayOptions = Listening & {
   log: Log
   /** Where people reach it; problem types are there. */
   baseUrl: string
+  admission: Admission
+  /** The origins whose pages may ask. */
+  corsOrigins: readonly string[]
   inFlightMax: number
   /** How long a service may take to begin its answer once the request is there, or to take a piece of one that is streamed. */
   timeoutMs?: number
@@ -27,7 +34,7 @@ const READY_TIMEOUT_MS = 2_000
 /** Serves until disposed; disposing lets requests in flight end. */
 export async function serveGateway(options: GatewayOptions): Promise<HttpServer> {
   const { upstreams, log, baseUrl } = options
-  const app = Fastify(frameworkOptions(baseUrl))
+  const app = Fastify(frameworkOptions(baseUrl, options))
   const refuse = refusing(baseUrl, log)
   app.setErrorHandler((error: { statusCode?: number; code?: string }, request, reply) => {
     // The proxy library refuses paths that climb out of where they belong with an error that says no more than that.
@@ -40,7 +47,11 @@ export async function serveGateway(options: GatewayOptions): Promise<HttpServer>
   })
   passBodies(app)
 
-  followRequests(app, { service: 'gateway', log, inFlightMax: options.inFlightMax, sheds: () => true, forwards: true })
+  const headers = safeHeaders(baseUrl)
+  followRequests(app, { service: 'gateway', log, inFlightMax: options.inFlightMax, sheds: () => true, forwards: true, headers })
+  // Before anybody is refused, so that their page can read why.
+  addCors(app, options.corsOrigins)
+  admitRequests(app, options.admission)
 
   const timeoutMs = options.timeoutMs ?? TIMEOUT_MS
   const closing = new AbortController()
@@ -59,12 +70,6 @@ async function readyWith(upstreams: readonly Upstream[]): Promise<Readiness> {
 }
 
 async function readiness({ url }: Upstream): Promise<'ok' | 'unavailable'> {
-  try {
-    const at = new URL(`${rootPathOf(url)}/health/ready`, url)
-    const response = await fetch(at, { signal: AbortSignal.timeout(READY_TIMEOUT_MS) })
-    await response.body?.cancel()
-    return response.ok ? 'ok' : 'unavailable'
-  } catch {
-    return 'unavailable'
-  }
+  const ok = await answers(new URL(`${rootPathOf(url)}/health/ready`, url), READY_TIMEOUT_MS)
+  return ok ? 'ok' : 'unavailable'
 }

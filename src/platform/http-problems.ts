@@ -42,10 +42,10 @@ export function problemOf(error: unknown): Problem {
 export type ProblemContext = { baseUrl: string; traceId?: string | undefined; instance?: string | undefined }
 
 export function toProblemJson(problem: Problem, { baseUrl, traceId, instance }: ProblemContext): Record<string, unknown> {
-  const { title, status } = problems[problem.code]
+  const { title, status, type }: { title: string; status: number; type?: string } = problems[problem.code]
   const { retryAfterSeconds: _, ...extensions } = problem.extensions
   const members = {
-    type: `${baseUrl}/problems/${problem.code}`,
+    type: type ?? `${baseUrl}/problems/${problem.code}`,
     title,
     status,
     detail: problem.message,
@@ -65,10 +65,6 @@ export function problemHeaders(problem: Problem): Record<string, string> {
   return {
     'content-type': PROBLEM_TYPE,
     'cache-control': 'no-store',
-    ...(problem.code === 'unauthenticated' ? { 'www-authenticate': 'Bearer realm="product-service", error="invalid_token"' } : {}),
-    ...(problem.code === 'insufficient-scope'
-      ? { 'www-authenticate': `Bearer realm="product-service", error="insufficient_scope", scope="${problem.extensions.scope}"` }
-      : {}),
     ...(problem.code === 'precondition-failed' && typeof problem.extensions.currentVersion === 'number'
       ? { etag: etagOf(problem.extensions.currentVersion) }
       : {}),
@@ -76,14 +72,20 @@ export function problemHeaders(problem: Problem): Record<string, string> {
   }
 }
 
+/** Of the path and the query together. */
+export const URL_BYTES_MAX = 8192
+
 const parserCodes: Record<string, ProblemCode> = {
   HPE_HEADER_OVERFLOW: 'headers-too-large',
   ERR_HTTP_REQUEST_TIMEOUT: 'request-timeout'
 }
 
 /** What an error of the HTTP parser means to the client. */
-export function ofParser(error: NodeJS.ErrnoException): Problem {
-  return new Problem(parserCodes[error.code ?? ''] ?? 'malformed-http')
+export function ofParser({ code = '', rawPacket }: NodeJS.ErrnoException & { rawPacket?: unknown }): Problem {
+  // To the parser, an address is part of what it has no room for.
+  const tooLong =
+    code === 'HPE_HEADER_OVERFLOW' && Buffer.isBuffer(rawPacket) && !rawPacket.subarray(0, URL_BYTES_MAX).includes('\n')
+  return new Problem(tooLong ? 'uri-too-long' : (parserCodes[code] ?? 'malformed-http'))
 }
 
 /** A whole HTTP reply for a socket that nothing more is read from. */

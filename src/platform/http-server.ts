@@ -1,56 +1,127 @@
 /** The server's limits, what it answers to requests that no route ever sees, and how it ends: what it accepted is answered. */
-import { createServer, type IncomingHttpHeaders, type RequestListener, type Server, type ServerResponse } from 'node:http'
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse
+} from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
+import type { Server as TlsServer } from 'node:tls'
 import type { FastifyHttpOptions, FastifyInstance, RawServerDefault } from 'fastify'
 import { Problem } from '#contracts/problems.ts'
 import { limitBody } from './http-bodies.ts'
-import { ofParser, problemHeaders, problemOf, rawProblem, toProblemJson } from './http-problems.ts'
+import { ofParser, problemHeaders, problemOf, rawProblem, toProblemJson, URL_BYTES_MAX } from './http-problems.ts'
+import { safeHeaders } from './http-security.ts'
+import type { ListenerTls } from './tls.ts'
 import { continueTrace, traceIdOf } from './trace.ts'
+import type { TrustsProxy } from './trusted-proxies.ts'
+import { normalizedText } from './unicode.ts'
 
 const BODY_BYTES_MAX = 1_048_576
+/** Of the line that says what is asked for and all header fields together. */
 const HEADER_BYTES_MAX = 16_384
+const HEADERS_MAX = 100
+const HEADER_VALUE_BYTES_MAX = 8192
 const PATH_PARAMETER_MAX = 200
+/** Longer than any handler, and than the pause between two signs of life of a stream. */
+const SILENCE_MS_MAX = 60_000
+const AUTHORIZATION = 'authorization'
 
 let serial = 0
 const processPart = Math.random().toString(36).slice(2, 8)
 const nextRequestId = () => `${processPart}-${(++serial).toString(36)}`
 
-export function frameworkOptions(baseUrl: string): FastifyHttpOptions<RawServerDefault> {
+export function frameworkOptions(baseUrl: string, { tls, trustsProxy }: Edge): FastifyHttpOptions<RawServerDefault> {
   return {
     logger: false,
+    ...(trustsProxy ? { trustProxy: trustsProxy } : {}),
     bodyLimit: BODY_BYTES_MAX,
     genReqId: nextRequestId,
     routerOptions: { maxParamLength: PATH_PARAMETER_MAX, querystringParser: parseQuery },
-    serverFactory: handle => openServer(handle, baseUrl),
+    serverFactory: handle => openServer(handle, baseUrl, tls),
     return503OnClosing: false,
-    clientErrorHandler: (error, socket) => refuseOnSocket(socket as Socket, ofParser(error), baseUrl),
+    clientErrorHandler(error, socket) {
+      if (tls && !secured.has(socket as Socket)) socket.destroy()
+      else refuseOnSocket(socket as Socket, ofParser(error), baseUrl)
+    },
     frameworkErrors(error, request, reply) {
       const problem = problemOf(error)
-      reply.code(problem.status as never).headers(edgeHeaders(problem, request.id))
+      reply.code(problem.status as never).headers(edgeHeaders(problem, request.id, baseUrl))
       reply.send(JSON.stringify(toProblemJson(problem, { baseUrl, ...contextOf(request) })) as never)
     }
   }
 }
 
 /** Node's own answers to what it refuses have no body: ours say what is wrong. */
-function openServer(handle: RequestListener, baseUrl: string): Server {
-  const limits = { maxHeaderSize: HEADER_BYTES_MAX, headersTimeout: 10_000, requestTimeout: 0, keepAliveTimeout: 75_000 }
-  const server = createServer({ ...limits, requireHostHeader: false }, (request, response) => {
+function openServer(handle: RequestListener, baseUrl: string, tls: ListenerTls | undefined): Server {
+  const limits = {
+    maxHeaderSize: HEADER_BYTES_MAX,
+    headersTimeout: 10_000,
+    // How often headers that do not end are looked for.
+    connectionsCheckingInterval: 5_000,
+    requestTimeout: 0,
+    keepAliveTimeout: 75_000
+  }
+  const options = { ...limits, requireHostHeader: false }
+  const server: Server = tls ? createSecureServer({ ...options, ...tls.options() }, answer) : createServer(options, answer)
+  // A client that takes nothing of its answer would hold a place in flight for ever.
+  server.timeout = SILENCE_MS_MAX
+  if (tls) followHandshakes(server, tls)
+
+  function answer(...[request, response]: Parameters<RequestListener>) {
+    // To Node, what came right behind a request that was refused is one more request.
+    if (closing.has(request.socket)) return
     limitBody(request, () => refuseLate(request.socket, baseUrl))
-    if (request.headers.host !== undefined || request.httpVersion === '1.0') return handle(request, response)
-    const problem = new Problem('malformed-http', 'The request names no Host')
+    const problem = beyondLimits(request)
+    if (!problem) return void handle(request, response)
+    closing.add(request.socket)
     const body = JSON.stringify(toProblemJson(problem, { baseUrl, ...contextOf(request) }))
     const length = { 'content-length': Buffer.byteLength(body), connection: 'close' }
-    response.writeHead(problem.status, { ...edgeHeaders(problem, nextRequestId()), ...length }).end(body)
-  })
+    response.writeHead(problem.status, { ...edgeHeaders(problem, nextRequestId(), baseUrl), ...length }).end(body)
+  }
   // An expectation that is not understood may be passed over (RFC 9110 §10.1.1).
   server.on('checkExpectation', (request, response) => server.emit('request', request, response))
   server.on('connect', (_request, socket) => refuseOnSocket(socket as Socket, new Problem('not-implemented'), baseUrl))
   return server
 }
 
-function edgeHeaders(problem: Problem, requestId: string): Record<string, string> {
-  return { ...problemHeaders(problem), 'x-content-type-options': 'nosniff', 'x-request-id': requestId }
+/** Connections of which the handshake is done: to any other nothing can be said. */
+const secured = new WeakSet<Socket>()
+
+function followHandshakes(server: Server, tls: ListenerTls): void {
+  tls.follow(server as unknown as TlsServer)
+  server.prependListener('secureConnection', socket => secured.add(socket))
+}
+
+/** Connections that end with the refusal of what came on them. */
+const closing = new WeakSet<Socket>()
+
+/** What is refused before any route sees it. */
+function beyondLimits({ headers, httpVersion, rawHeaders, url }: IncomingMessage): Problem | undefined {
+  if (headers.host === undefined && httpVersion !== '1.0') return new Problem('malformed-http', 'The request names no Host')
+  // Whoever stands before us may not read such a body to the same end.
+  const { 'transfer-encoding': coding = 'chunked' } = headers
+  if (coding.toLowerCase() !== 'chunked')
+    return new Problem('unsupported-media-type', 'Only bodies that are not compressed are read')
+  if (url!.length > URL_BYTES_MAX) return new Problem('uri-too-long', `An address may have ${URL_BYTES_MAX} bytes`)
+  if (rawHeaders.length > 2 * HEADERS_MAX) return new Problem('headers-too-large', `There may be ${HEADERS_MAX} header fields`)
+  let credentials = 0
+  for (let value = 1; value < rawHeaders.length; value += 2) {
+    const name = rawHeaders[value - 1]!
+    // Node takes the first, others the last: whose it is would be a guess.
+    if (name.length === AUTHORIZATION.length && name.toLowerCase() === AUTHORIZATION && ++credentials > 1)
+      return new Problem('malformed-http', 'There are several Authorization headers')
+    if (rawHeaders[value]!.length > HEADER_VALUE_BYTES_MAX)
+      return new Problem('headers-too-large', `A header field may have ${HEADER_VALUE_BYTES_MAX} bytes`)
+  }
+  return undefined
+}
+
+function edgeHeaders(problem: Problem, requestId: string, baseUrl: string): Record<string, string> {
+  return { ...safeHeaders(baseUrl), ...problemHeaders(problem), 'x-request-id': requestId }
 }
 
 function contextOf({ headers, url }: { headers: IncomingHttpHeaders; url?: string | undefined }) {
@@ -81,13 +152,14 @@ function refuseOnSocket(socket: BusySocket, problem: Problem, baseUrl: string): 
     })
   }
   const traceId = traceIdOf(continueTrace(undefined))
-  socket.end(rawProblem(problem, { baseUrl, traceId }, edgeHeaders(problem, nextRequestId())))
+  socket.end(rawProblem(problem, { baseUrl, traceId }, edgeHeaders(problem, nextRequestId(), baseUrl)))
 }
 
 /** A parameter that stands twice becomes a list, which a scalar's schema refuses. */
 function parseQuery(text: string): Record<string, unknown> {
   const query: Record<string, unknown> = Object.create(null)
-  for (const [name, value] of new URLSearchParams(text)) {
+  for (const [name, given] of new URLSearchParams(text)) {
+    const value = normalizedText(given)
     const known = query[name]
     if (Array.isArray(known)) known.push(value)
     else query[name] = known === undefined ? value : [known, value]
@@ -96,24 +168,43 @@ function parseQuery(text: string): Record<string, unknown> {
 }
 
 export interface HttpServer extends AsyncDisposable {
-  /** `http://127.0.0.1:41234` */
+  /** `http://127.0.0.1:41234`, or https where TLS is spoken. */
   readonly url: string
 }
 
-export type Listening = { host: string; port: number; shutdownTimeoutMs: number }
+type Edge = {
+  tls?: ListenerTls | undefined
+  /** Whose X-Forwarded-For is believed; without it nobody's. */
+  trustsProxy?: TrustsProxy | undefined
+}
+
+export type Listening = Edge & { host: string; port: number; shutdownTimeoutMs: number }
 
 /** Listens until disposed; disposing lets requests in flight end. */
-export async function listen(app: FastifyInstance, { host, port, shutdownTimeoutMs }: Listening): Promise<HttpServer> {
+export async function listen(app: FastifyInstance, { host, port, shutdownTimeoutMs, tls }: Listening): Promise<HttpServer> {
   const { server } = app
   const open = new Set<BusySocket>()
-  server.on('connection', (socket: BusySocket) => {
+  const remember = (socket: BusySocket) => {
     open.add(socket)
     socket.once('close', () => open.delete(socket))
-  })
+  }
+  const handshakes = new Map<string, Socket>()
+  if (tls) {
+    const peerOf = ({ remoteAddress, remotePort }: Socket) => `${remoteAddress} ${remotePort}`
+    server.on('connection', (socket: Socket) => {
+      const peer = peerOf(socket)
+      handshakes.set(peer, socket)
+      socket.once('close', () => handshakes.delete(peer))
+    })
+    server.on('secureConnection', (socket: Socket) => {
+      handshakes.delete(peerOf(socket))
+      remember(socket)
+    })
+  } else server.on('connection', remember)
   await app.listen({ host, port })
   const { address, port: taken } = server.address() as AddressInfo
   return {
-    url: `http://${address.includes(':') ? `[${address}]` : address}:${taken}`,
+    url: `${tls ? 'https' : 'http'}://${address.includes(':') ? `[${address}]` : address}:${taken}`,
     async [Symbol.asyncDispose]() {
       // Nobody is to ask again on a connection that ends.
       for (const { _httpMessage: reply } of open) if (reply && !reply.headersSent) reply.setHeader('connection', 'close')
@@ -122,6 +213,7 @@ export async function listen(app: FastifyInstance, { host, port, shutdownTimeout
         server.closeIdleConnections()
         // To Node, a connection on which nothing was ever asked is not idle.
         for (const socket of open) if (socket.bytesRead === 0) socket.destroy()
+        for (const socket of handshakes.values()) socket.destroy()
       }, 100)
       await app.close()
       clearTimeout(timer)

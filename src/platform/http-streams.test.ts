@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { json } from 'node:stream/consumers'
 import { describe, mock, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { everybody } from '../../test/support/admission.ts'
 import { serveGateway } from './http-gateway.ts'
 import { openLog } from './log.ts'
 
@@ -31,6 +32,8 @@ async function open(listener: RequestListener, timeoutMs?: number) {
         { service: 'shop', url: `http://127.0.0.1:${(service.address() as AddressInfo).port}/v1`, resources: ['files'], beside: [] }
       ],
       document: () => ({}),
+      admission: everybody,
+      corsOrigins: [],
       log: openLog({ LOG_LEVEL: 'silent', LOG_FORMAT: 'json' }),
       baseUrl: 'http://localhost:8080',
       host: '127.0.0.1',

@@ -6,8 +6,9 @@ import type { Operation } from '#contracts/define.ts'
 import { Problem } from '#contracts/problems.ts'
 import { isAway } from './database-errors.ts'
 import type { Handler, Uploaded } from './handlers.ts'
-import { type Answer, type Attempt, attemptOf, type Edge, type Reply, send, writeOnce } from './http-answers.ts'
+import { type Answer, type Edge, send } from './http-answers.ts'
 import { keepBodyComing } from './http-bodies.ts'
+import { type Attempt, attemptOf, type Reply, writeOnce } from './http-writes.ts'
 import { fingerprintOf } from './idempotency.ts'
 
 type UploadHandler = Extract<Handler, { kind: 'upload' }>

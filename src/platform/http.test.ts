@@ -168,14 +168,22 @@ describe('a refusal', () => {
   test('of a token says what kind of token is wanted, and of an issuer that is away that it is not the token', async () => {
     await using opened = await open()
     const { ask } = opened
-    for (const authorization of ['', 'Bearer bad', 'Basic eDp5']) {
+    const metadata = 'resource_metadata="http://localhost:8080/.well-known/oauth-protected-resource"'
+    // Who sent none, or something else, is not told that a token is wrong.
+    for (const [authorization, error] of [
+      ['', ''],
+      ['Basic eDp5', ''],
+      ['Bearer bad', 'error="invalid_token", '],
+      ['bearer bad', 'error="invalid_token", ']
+    ] as const) {
       const reply = await ask('GET', '/guarded', authorization ? { authorization } : {})
       assertProblem(reply, 'unauthenticated')
-      assert.match(reply.headers.get('www-authenticate')!, /^Bearer realm="product-service", error="invalid_token"$/)
+      assert.equal(reply.headers.get('www-authenticate'), `Bearer realm="product-service", ${error}${metadata}`)
     }
     const reply = await ask('GET', '/guarded', { authorization: 'Bearer good' })
     assertProblem(reply, 'insufficient-scope')
-    assert.match(reply.headers.get('www-authenticate')!, /error="insufficient_scope", scope="orders:read"$/)
+    const challenge = `Bearer realm="product-service", error="insufficient_scope", scope="orders:read", ${metadata}`
+    assert.equal(reply.headers.get('www-authenticate'), challenge)
     assertProblem(await ask('GET', '/guarded', { authorization: 'Bearer away' }), 'unavailable')
   })
 

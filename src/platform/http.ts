@@ -5,16 +5,26 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Api, Operation } from '#contracts/define.ts'
 import { Problem } from '#contracts/problems.ts'
+import type { Scope } from '#contracts/scopes.ts'
 import type { Actor, Authenticator } from './actor.ts'
+import type { Refusals } from './audit-refusals.ts'
+import { type Authorizer, openAuthorizer } from './authorize.ts'
+import { refuseUndeclared } from './declared-routes.ts'
 import type { Answer, Edge } from './http-answers.ts'
+import { tellRefusal } from './http-audit.ts'
 import { letBodyGo } from './http-bodies.ts'
+import { challengeOf } from './http-challenges.ts'
+import { addCors } from './http-cors.ts'
 import { followRequests } from './http-follow.ts'
 import { answerOf } from './http-kinds.ts'
+import { followDeprecations } from './http-lifecycle.ts'
 import { problemHeaders, problemOf, toProblemJson } from './http-problems.ts'
 import { checkPathOf, checkReadable, readBody, refuseAnyBody, refuseAnyQuery, refuseUnacceptable } from './http-requests.ts'
+import { safeHeaders } from './http-security.ts'
 import { frameworkOptions, type HttpServer, type Listening, listen } from './http-server.ts'
 import type { Log } from './log.ts'
 import { traceIdOf } from './trace.ts'
+import { clientAddress } from './trusted-proxies.ts'
 import { checkBody, checkParameters } from './validation.ts'
 
 declare module 'fastify' {
@@ -34,20 +44,31 @@ export type HttpOptions = Listening & {
   api: Api
   edge: Omit<Edge, 'closing'>
   authenticator: Authenticator
+  /** Without one, who acts for a user is bound by the token only. */
+  authorizer?: Authorizer
+  /** Where the audit log is told of refused attempts. */
+  refusals?: Refusals
   log: Log
   /** Where problem types can be read: `http://localhost:8080`. */
   baseUrl: string
   inFlightMax: number
+  /** The origins whose pages may ask; without it none. */
+  corsOrigins?: readonly string[]
   /** Paths beside the API: health, metrics, documents. They are open to everybody. */
   extend?: (app: FastifyInstance) => void
 }
 
 /** Serves an API until disposed; disposing lets requests in flight end. */
 export async function serve(options: HttpOptions): Promise<HttpServer> {
-  const { api, authenticator, log, baseUrl } = options
-  const app = Fastify(frameworkOptions(baseUrl))
+  const { api, authenticator, authorizer = openAuthorizer(), log, baseUrl } = options
+  const admit = admitting(authenticator, authorizer)
+  const app = Fastify(frameworkOptions(baseUrl, options))
   const refuse = refusing(baseUrl, log)
-  app.setErrorHandler((error, request, reply) => refuse(request, reply, error))
+  app.setErrorHandler((error, request, reply) => {
+    const operation = api.operations[request.routeOptions.config.operationId ?? '']
+    if (operation && options.refusals) tellRefusal(options.refusals, operation, request, problemOf(error))
+    return refuse(request, reply, error)
+  })
   const methodsAt = methodsByPath(api)
   app.setNotFoundHandler((request, reply) => refuseUnknown(app, methodsAt, request, reply, refuse))
   app.removeAllContentTypeParsers()
@@ -59,10 +80,15 @@ export async function serve(options: HttpOptions): Promise<HttpServer> {
     }
   })
 
+  refuseUndeclared(app, api)
   app.decorateRequest('actor', null as unknown as Actor)
   // Health and metrics, which are no operations, are answered under any load.
   const sheds = (request: FastifyRequest) => request.routeOptions.config.operationId !== undefined
-  followRequests(app, { service: api.service, log, inFlightMax: options.inFlightMax, sheds, forwards: false })
+  const headers = safeHeaders(baseUrl)
+  followRequests(app, { service: api.service, log, inFlightMax: options.inFlightMax, sheds, forwards: false, headers })
+  addCors(app, options.corsOrigins ?? [])
+
+  followDeprecations(app, { api, baseUrl, log })
 
   const closing = new AbortController()
   app.addHook('preClose', async () => closing.abort())
@@ -70,24 +96,18 @@ export async function serve(options: HttpOptions): Promise<HttpServer> {
   for (const [operationId, operation] of Object.entries(api.operations)) {
     const answer = answerOf(edge, operationId, operation)
     const { consumes } = operation
-    if (!consumes) addRoute(app, operationId, operation, answer, authenticator)
+    if (!consumes) addRoute(app, operationId, operation, answer, admit)
     else
       app.register(async scope => {
         takeAsItComes(scope, Object.keys(consumes))
-        addRoute(scope, operationId, operation, answer, authenticator)
+        addRoute(scope, operationId, operation, answer, admit)
       })
   }
   options.extend?.(app)
   return listen(app, options)
 }
 
-function addRoute(
-  app: FastifyInstance,
-  operationId: string,
-  operation: Operation,
-  answer: Answer,
-  authenticator: Authenticator
-): void {
+function addRoute(app: FastifyInstance, operationId: string, operation: Operation, answer: Answer, admit: Admit): void {
   const checkPath = operation.params && checkPathOf(operation.params)
   const checkQuery = operation.query ? checkParameters(operation.query, 'query') : refuseAnyQuery
   const check = operation.body && checkBody(operation.body)
@@ -105,9 +125,9 @@ function addRoute(
       // Before the body is read: nobody without a token makes us parse anything.
       if (operation.scope === null) return done()
       try {
-        const actor = authenticator.authenticate(request.headers)
-        if (actor instanceof Promise) actor.then(known => done(authorize(request, known, operation)), done)
-        else done(authorize(request, actor, operation))
+        const admitted = admit(request, operation.scope)
+        if (admitted) admitted.then(() => done(), done)
+        else done()
       } catch (error) {
         done(error as Error)
       }
@@ -138,10 +158,25 @@ function takeAsItComes(scope: FastifyInstance, mediaTypes: readonly string[]): v
   })
 }
 
-function authorize(request: FastifyRequest, actor: Actor, { scope }: Operation): Problem | undefined {
-  request.actor = actor
-  if (scope === null || actor.scopes.has(scope)) return undefined
-  return new Problem('insufficient-scope', `This needs the scope ${scope}`, { scope })
+type Admit = (request: FastifyRequest, scope: Scope) => Promise<void> | undefined
+
+/** Finds out who asks, and what of that is allowed now. Throws or rejects otherwise; of somebody refused it is known who it is. */
+function admitting(authenticator: Authenticator, authorizer: Authorizer): Admit {
+  function known(request: FastifyRequest, actor: Actor, scope: Scope): Promise<void> | undefined {
+    request.actor = actor
+    const allowed = authorizer.authorize(actor, scope)
+    if (!(allowed instanceof Promise)) {
+      request.actor = allowed
+      return undefined
+    }
+    return allowed.then(bounded => {
+      request.actor = bounded
+    })
+  }
+  return (request, scope) => {
+    const actor = authenticator.authenticate(request.headers, clientAddress(request))
+    return actor instanceof Promise ? actor.then(found => known(request, found, scope)) : known(request, actor, scope)
+  }
 }
 
 const PATCH_TYPES = 'application/merge-patch+json, application/json'
@@ -159,7 +194,8 @@ export function refusing(baseUrl: string, log: Log): Refuse {
       if (request.routeOptions.config.postTypes) reply.header('accept-post', request.routeOptions.config.postTypes)
     }
     letBodyGo(request.raw, reply.raw)
-    return reply.code(problem.status).headers(problemHeaders(problem)).send(JSON.stringify(body))
+    const headers = { ...problemHeaders(problem), ...challengeOf(problem, request.headers, baseUrl) }
+    return reply.code(problem.status).headers(headers).send(JSON.stringify(body))
   }
 }
 

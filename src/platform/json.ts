@@ -1,7 +1,9 @@
 /**
  * JSON as it may come from outside. `JSON.parse` lets pass what bites later: a key twice (the last wins), 1e400 (Infinity),
- * 9007199254740993 (rounds), `__proto__`, nesting that overflows the stack of whoever writes it out again, and invalid UTF-8.
+ * 9007199254740993 (rounds), `__proto__`, nesting that overflows the stack of whoever writes it out again, and invalid UTF-8. Texts come
+ * out in one form, however they were typed: see unicode.ts.
  */
+import { normalizedJson, normalizedText } from './unicode.ts'
 
 export const JSON_DEPTH_MAX = 32
 export const JSON_MEMBERS_MAX = 20_000
@@ -28,7 +30,7 @@ export function parseJson(bytes: Uint8Array): unknown {
   }
   scan(text)
   try {
-    return JSON.parse(text)
+    return normalizedJson(JSON.parse(text), text)
   } catch {
     throw new JsonRefused('', 'The body is not valid JSON')
   }
@@ -58,7 +60,7 @@ function scan(text: string): void {
       const literal = text.slice(i, end + 1)
       const top = stack.at(-1)
       if (expectKey && top?.keys) {
-        const key = unescaped(literal)
+        const key = normalizedText(unescaped(literal))
         top.path = key
         if (key === '__proto__' || key === 'constructor' || key === 'prototype')
           throw new JsonRefused(pointer(), `The name ${key} is not allowed`)

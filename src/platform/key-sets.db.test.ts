@@ -13,11 +13,14 @@ beforeEach(() => database.query('truncate trusted_key_sets'))
 
 type Opened = KeySet & { pass(ms: number): void; kind(kid: string): Promise<string> }
 
+/** The clock of a breaker is that of the process, in which hours pass here at once. */
+const NEVER = { failures: Number.POSITIVE_INFINITY }
+
 /** With a clock of its own, which goes on when it is told to. */
 function opened(url: string | (() => string | undefined), configured = ''): Opened {
   let passed = 0
   const of = { source: '/others', configured, url: typeof url === 'string' ? () => url : url }
-  const keySet = openKeySet({ of, database, log: quiet, now: () => passed })
+  const keySet = openKeySet({ of, database, log: quiet, now: () => passed, guard: NEVER })
   return {
     ...keySet,
     pass(ms) {

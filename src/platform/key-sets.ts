@@ -1,16 +1,13 @@
 /**
- * The published keys of those who sign events. Each set is fetched when it is needed first and kept fresh from then on; while its
- * publisher is away the last good one holds, also over a restart.
+ * The published keys of those who sign events, kept over a restart as well: the last good set holds while its publisher is away, however
+ * long that is.
  */
 import type { Queryable } from './database.ts'
+import type { HttpClientOptions } from './http-client.ts'
+import { openKeptKeys } from './kept-keys.ts'
 import type { Log } from './log.ts'
-import { type CryptoKey, fetchKeySet, importKeys, type JSONWebKeySet, MAX_AGE_MS } from './published-keys.ts'
-
-/** A set older than that is fetched again beside the work; older than its max-age, before it is believed. */
-const REFRESH_MS = 60_000
-/** After a fetch, a key that was not in the set is not asked for again for so long. */
-const COOL_DOWN_MS = 30_000
-const BACKOFF_MS = { first: 1000, most: 30_000 }
+import { openPublisher } from './published-json.ts'
+import { type CryptoKey, fetchKeySet, importKeys, type KeySetText } from './published-keys.ts'
 
 export type KeySetSource = {
   /** Of the events: `/order-service`. */
@@ -28,64 +25,46 @@ export type Found =
   /** There is no set, and it cannot be fetched now. */
   | { kind: 'unavailable'; error: string; retryInMs: number }
 
-export interface KeySet {
+export interface KeySet extends AsyncDisposable {
   find(kid: string): Promise<Found>
 }
 
-type Known = { keys: ReadonlyMap<string, CryptoKey>; etag: string | undefined; freshAt: number; maxAgeMs: number }
-
 /** `now` is monotonic, in milliseconds. */
-export function openKeySet(options: { of: KeySetSource; database: Queryable; log: Log; now?: () => number }): KeySet {
-  const { of, database, log, now = () => performance.now() } = options
-  let known: Known | undefined
-  let fetching: Promise<void> | undefined
-  let failures = 0
-  let error = ''
-  let askAgainAt = Number.NEGATIVE_INFINITY
-  const restored = restore()
-
-  /** The set of before the restart. It counts as old, so that it is believed only while there is no newer one. */
-  async function restore(): Promise<void> {
-    try {
-      const [row] = await database.query<{ key_set: JSONWebKeySet }>(
+export function openKeySet(options: {
+  of: KeySetSource
+  /** Whose consumers believe them. */
+  service?: string | undefined
+  /** When the breaker of its publisher opens; that goes by the clock of the process. */
+  guard?: HttpClientOptions['guard']
+  database: Queryable
+  log: Log
+  now?: () => number
+}): KeySet {
+  const { of, service, guard, database, log, now } = options
+  const publisher = openPublisher({ name: `keys of ${of.source}`, service, url: of.url, guard })
+  const keys = openKeptKeys({
+    of: of.source,
+    log,
+    now,
+    async restore() {
+      const [row] = await database.query<{ key_set: KeySetText }>(
         'select key_set from trusted_key_sets where source = $1 and configured = $2',
         [of.source, of.configured]
       )
-      const freshAt = Number.NEGATIVE_INFINITY
-      if (row) known ??= { keys: await importKeys(row.key_set), etag: undefined, freshAt, maxAgeMs: MAX_AGE_MS.most }
-    } catch (error) {
-      log.warn({ unit: 'key set', source: of.source, error: String(error) }, 'the last good key set cannot be read')
-    }
-  }
-
-  /** One fetch at a time, whoever waits for it. Never rejects: what is known stays known. */
-  function refresh(): Promise<void> {
-    fetching ??= fetchOnce().finally(() => {
-      fetching = undefined
-    })
-    return fetching
-  }
-
-  async function fetchOnce(): Promise<void> {
-    const url = of.url()
-    try {
+      return row && importKeys(row.key_set)
+    },
+    async fetch(etag, before) {
+      const url = of.url()
       if (url === undefined) throw new Error('its address is not known: see EVENT_SOURCES')
-      const fetched = await fetchKeySet(url, known?.etag)
-      if (fetched.keySet) {
-        known = { keys: await importKeys(fetched.keySet), etag: fetched.etag, freshAt: now(), maxAgeMs: fetched.maxAgeMs }
-        await store(fetched.keySet)
-      } else if (known) known = { ...known, freshAt: now(), maxAgeMs: fetched.maxAgeMs }
-      failures = 0
-      askAgainAt = now() + COOL_DOWN_MS
-    } catch (cause) {
-      failures++
-      error = `the keys of ${of.source} cannot be fetched${url ? ` from ${url}` : ''}: ${reasonOf(cause)}`
-      askAgainAt = now() + Math.min(BACKOFF_MS.most, BACKOFF_MS.first * 2 ** (failures - 1))
-      log.warn({ unit: 'key set', source: of.source, failures, lastGood: known !== undefined, error }, 'a key set is away')
+      const { value, ...fetched } = await fetchKeySet(publisher, url, { etag, algorithms })
+      if (!value) return { ...fetched, value: undefined }
+      const keys = await importKeys(value, before)
+      await store(value)
+      return { ...fetched, value: keys }
     }
-  }
+  })
 
-  async function store(keySet: JSONWebKeySet): Promise<void> {
+  async function store(keySet: KeySetText): Promise<void> {
     await database
       .query(
         `insert into trusted_key_sets (source, configured, key_set, fetched_at) values ($1, $2, $3, now())
@@ -97,24 +76,12 @@ export function openKeySet(options: { of: KeySetSource; database: Queryable; log
 
   return {
     async find(kid) {
-      await restored
-      const mayAsk = () => now() >= askAgainAt
-      const age = known ? now() - known.freshAt : Number.POSITIVE_INFINITY
-      // A publisher that was away is not waited for, lest one that hangs hold up everything.
-      const believable = known && (age <= known.maxAgeMs || failures > 0)
-      if (!believable && mayAsk()) await refresh()
-      else if (age > REFRESH_MS && mayAsk()) void refresh()
-      if (!known?.keys.has(kid) && (fetching || mayAsk())) await refresh()
-      const key = known?.keys.get(kid)
-      if (key) return { kind: 'key', key }
-      const retryInMs = Math.max(BACKOFF_MS.first, askAgainAt - now())
-      // While its publisher is away nobody knows what the set holds now.
-      return known && failures === 0 ? { kind: 'absent', retryInMs } : { kind: 'unavailable', error, retryInMs }
-    }
+      const found = await keys.find(kid)
+      return found.kind === 'key' ? { kind: 'key', key: found.key.key } : found
+    },
+    [Symbol.asyncDispose]: () => publisher[Symbol.asyncDispose]()
   }
 }
 
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  return error.cause instanceof Error ? `${error.message} (${error.cause.message})` : error.message
-}
+/** Events are signed with Ed25519 and nothing else. */
+const algorithms = ['EdDSA']

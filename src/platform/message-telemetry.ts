@@ -3,11 +3,12 @@
  * which an event was created goes with it unchanged (`ce_traceparent`); each hop adds its own (`traceparent`).
  */
 import { type Broker, type Message, MessagesRefused } from '#broker/broker.ts'
+import { becauseOf, type Cause } from './cause.ts'
 import type { Transaction } from './database.ts'
 import type { LoggedEvent } from './event-log.ts'
 import { watchOrder } from './order-watch.ts'
 import { clientOperations, consumedEvents, criticalTimes, processDurations, publishDelays, publishedEvents } from './telemetry.ts'
-import { currentSpan, errorTypeOf, type Span, startSpan, within } from './trace.ts'
+import { continueTrace, currentSpan, errorTypeOf, type Span, startSpan, within } from './trace.ts'
 
 /** What the processes of this program call the broker they share. */
 let system: string | undefined
@@ -109,9 +110,9 @@ export function processing<Result>(
   message: Message,
   work: () => Promise<Result>
 ): Promise<Result> {
-  if (!startSpan) return work()
   // A foreign publisher may know no more than the header of the hop.
   const created = message.headers.ce_traceparent ?? message.headers.traceparent
+  if (!startSpan) return becauseOf(ofMessage(created), work)
   const span = startSpan(`process ${message.topic}`, {
     service: serviceOf(consumer.name),
     kind: 'consumer',
@@ -133,6 +134,15 @@ export function processing<Result>(
       span.end()
     }
   })
+}
+
+/** Its context is made when something is called: most handling never does. */
+function ofMessage(created: string | undefined): Cause {
+  return {
+    get traceparent() {
+      return created && continueTrace(created)
+    }
+  }
 }
 
 /** How the handling of a message ended, for figures and the span that it is handled in. */

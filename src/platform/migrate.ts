@@ -8,6 +8,7 @@ import { parse } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type Database, openDatabase } from './database.ts'
 import { sqlState } from './database-errors.ts'
+import { handOverAuditLog } from './hand-over.ts'
 import type { Log } from './log.ts'
 
 export type Migrating = { name: string; migrations: URL }
@@ -42,6 +43,8 @@ export async function migrate(adminUrl: string, service: Migrating, log: Log): P
       }))
     )
   }
+  await using admin = openDatabase({ url: adminUrl, schema: service.name, poolSize: 1, log })
+  await handOver(admin, service.name)
   if (applied.length > 0) log.info({ unit: 'migrate', applied: applied.length }, 'schema is up to date')
   return url
 }
@@ -104,8 +107,17 @@ async function ensureRole(adminUrl: string, name: string, log: Log): Promise<str
         end if;
       end $$`)
   })
+  // Of a process that died between its migrations and this.
+  await handOver(admin, name)
   await ensureLogin(admin, url, log)
   return url.href
+}
+
+function handOver(admin: Database, role: string): Promise<void> {
+  return admin.transact(async tx => {
+    await tx.query(`select pg_advisory_xact_lock(hashtextextended('migrate', 0))`)
+    await handOverAuditLog(tx, role)
+  })
 }
 
 const INVALID_PASSWORD = '28P01'

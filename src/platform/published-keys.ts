@@ -1,62 +1,67 @@
-/** Fetching the keys that somebody publishes, and taking of them what can verify events: Ed25519, and nothing else. */
+/** Fetching the keys that somebody publishes, and taking of them what can verify signatures: of events, and of access tokens. */
 import type { CryptoKey, JSONWebKeySet, JWK } from 'jose'
 import { importJWK } from 'jose/key/import'
+import type { HttpClient } from './http-client.ts'
+import { fetchPublished, type Published } from './published-json.ts'
+import { nameOf, takes } from './signature-algorithms.ts'
 
-export type { CryptoKey, JSONWebKeySet } from 'jose'
+export type { CryptoKey } from 'jose'
 
-const TIMEOUT_MS = 5000
-const KEY_SET_BYTES_MAX = 65_536
-/** What a key set may say of how long it can be believed, and what one is taken to say that says nothing. */
-export const MAX_AGE_MS = { least: 60_000, most: 600_000 }
+const KEYS_MAX = 100
+const RSA_BITS_MIN = 2048
 
-/** The key set at a URL, of the keys that can verify events; without `keySet` when it is still that of `etag`. Throws when it cannot be had. */
-export async function fetchKeySet(url: string, etag: string | undefined) {
-  // A redirect would have somebody else's keys believed.
-  const signal = AbortSignal.timeout(TIMEOUT_MS)
-  const headers = { accept: 'application/jwk-set+json, application/json', ...(etag ? { 'if-none-match': etag } : {}) }
-  const response = await fetch(url, { headers, redirect: 'error', signal })
-  const stated = Number(/(?:^|[,\s])max-age=(\d{1,9})/i.exec(response.headers.get('cache-control') ?? '')?.[1] ?? 600) * 1000
-  const maxAgeMs = Math.min(MAX_AGE_MS.most, Math.max(MAX_AGE_MS.least, stated))
-  if (response.status === 304 && etag) return { maxAgeMs }
-  if (response.status !== 200) {
-    await response.body?.cancel()
-    throw new Error(`it answered ${response.status}`)
-  }
-  const chunks: Uint8Array[] = []
-  let bytes = 0
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.byteLength
-    if (bytes > KEY_SET_BYTES_MAX) throw new Error(`it is over ${KEY_SET_BYTES_MAX} bytes`)
-    chunks.push(chunk)
-  }
-  return { keySet: readKeySet(Buffer.concat(chunks).toString()), etag: response.headers.get('etag') ?? undefined, maxAgeMs }
+/** A key that verifies, and the one algorithm that it is for. */
+export type PublishedKey = { key: CryptoKey; algorithm: string; text: string }
+export type PublishedKeys = ReadonlyMap<string, PublishedKey>
+
+/** The keys of a set that are of use to us, of each only what is public, and in `alg` the algorithm that it is for. */
+export type KeySetText = JSONWebKeySet
+
+/** The key set at a URL, of the keys for these algorithms; none when it is still that of `etag`. Throws when it cannot be had. */
+export async function fetchKeySet(
+  publisher: HttpClient,
+  url: string,
+  { etag, algorithms }: { etag: string | undefined; algorithms: readonly string[] }
+): Promise<Published<KeySetText>> {
+  const published = await fetchPublished(publisher, url, { etag, accept: 'application/jwk-set+json, application/json' })
+  return published.value === undefined
+    ? { ...published, value: undefined }
+    : { ...published, value: readKeySet(published.value, algorithms) }
 }
 
-function readKeySet(text: string): JSONWebKeySet {
-  const value: unknown = JSON.parse(text)
+function readKeySet(value: unknown, algorithms: readonly string[]): KeySetText {
   if (typeof value !== 'object' || value === null || !('keys' in value) || !Array.isArray(value.keys))
     throw new Error('it is no JSON Web Key Set')
-  return { keys: value.keys.filter(isUsable).map(({ kty, crv, x, kid }) => ({ kty, crv, x, kid })) as JWK[] }
+  if (value.keys.length > KEYS_MAX) throw new Error(`it has over ${KEYS_MAX} keys`)
+  const keys = value.keys.flatMap(key => publicPartOf(key, algorithms) ?? [])
+  return { keys }
 }
 
-/** Others may publish keys for other purposes beside these. */
-function isUsable(key: unknown): key is JWK {
-  if (typeof key !== 'object' || key === null) return false
-  const { kty, crv, x, kid, use, alg } = key as JWK
-  const signs = (use === undefined || use === 'sig') && (alg === undefined || algorithms.includes(alg))
-  return kty === 'OKP' && crv === 'Ed25519' && typeof x === 'string' && typeof kid === 'string' && signs
+/** Others may publish keys for other purposes beside these: they are passed over. One key is for one algorithm. */
+function publicPartOf(key: unknown, algorithms: readonly string[]): JWK | undefined {
+  if (typeof key !== 'object' || key === null) return undefined
+  const { kty, crv, x, y, n, e, kid, use, alg: stated, key_ops: uses } = key as JWK
+  if (typeof kid !== 'string' || (use !== undefined && use !== 'sig')) return undefined
+  if (Array.isArray(uses) && !uses.includes('verify')) return undefined
+  const alg = algorithms.find(name => takes(name, { kty, crv }) && (stated === undefined || nameOf(stated) === name))
+  return alg === undefined ? undefined : ({ kty, crv, x, y, n, e, kid, alg } as JWK)
 }
 
-/** The two names of the one algorithm that is accepted: of RFC 8037, and of RFC 9864. */
-export const algorithms = ['EdDSA', 'Ed25519']
-
-/** Key id → public key. */
-export async function importKeys({ keys }: JSONWebKeySet): Promise<ReadonlyMap<string, CryptoKey>> {
-  const imported = new Map<string, CryptoKey>()
+/** Key id → public key. A key that is the same as before is the same object. */
+export async function importKeys({ keys }: KeySetText, before?: PublishedKeys): Promise<PublishedKeys> {
+  const imported = new Map<string, PublishedKey>()
   for (const key of keys) {
+    const { kid, alg: algorithm = 'EdDSA' } = key
+    const text = JSON.stringify(key)
+    const known = before?.get(kid!)
     // One that is malformed says nothing about the others.
-    const usable = await importJWK(key, 'EdDSA').catch(() => undefined)
-    if (usable) imported.set(key.kid!, usable as CryptoKey)
+    const usable = known?.text === text ? known.key : await importJWK(key, algorithm).catch(() => undefined)
+    if (usable && !(usable instanceof Uint8Array) && isStrong(usable) && !imported.has(kid!))
+      imported.set(kid!, { key: usable, algorithm, text })
   }
   return imported
+}
+
+function isStrong({ algorithm }: CryptoKey): boolean {
+  return !('modulusLength' in algorithm) || (algorithm.modulusLength as number) >= RSA_BITS_MIN
 }

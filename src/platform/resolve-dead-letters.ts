@@ -1,6 +1,7 @@
 /** What operators do about dead letters: replay or discard one, or all that match. */
 import { Problem } from '#contracts/problems.ts'
 import type { DeadLetter, DeadLetterGroup, DiscardedDeadLetters, ReplayedDeadLetters } from '#contracts/resources/dead-letter.ts'
+import { type Audited, keepBefore, recordOutcomes } from './audit.ts'
 import { type Consumer, decodeFor, describe, keyLock, react } from './consumer.ts'
 import { CRASHES_MAX } from './crash-watch.ts'
 import type { Database, Transaction } from './database.ts'
@@ -24,17 +25,19 @@ export async function replayDeadLetter(
   database: Database,
   consumers: readonly Consumer[],
   deadLetterId: string,
-  actor: string
+  actor: string,
+  audited?: Audited
 ): Promise<DeadLetter> {
   await database.query(MARK_BEGUN, [deadLetterId])
-  return handleAgain(database, consumers, deadLetterId, actor)
+  return handleAgain(database, consumers, deadLetterId, actor, audited)
 }
 
 async function handleAgain(
   database: Database,
   consumers: readonly Consumer[],
   deadLetterId: string,
-  actor: string
+  actor: string,
+  audited: Audited | undefined
 ): Promise<DeadLetter> {
   let handling = false
   try {
@@ -54,17 +57,32 @@ async function handleAgain(
       // What was not believed had no place in the inbox; the same event may have come again, and been believed.
       const applied = row.reason.startsWith('signature-') && !(await claimInInbox(tx, consumer, decoded.source, decoded.eventId))
       if (!applied) await react(tx, consumer, decoded, message)
-      return resolve(tx, deadLetterId, 'replayed', actor, null)
+      const replayed = await resolve(tx, deadLetterId, 'replayed', actor, null)
+      record(tx, audited, toDeadLetter(row), replayed)
+      return replayed
     })
   } catch (error) {
     if (!handling || isAway(error)) throw error
-    await database.query(
-      `update dead_letters set attempts = attempts + 1, begun = 0, last_error = $2, updated_at = now()
-       where dead_letter_id = $1 and status = 'open'`,
-      [deadLetterId, describe(error)]
-    )
-    return readDeadLetter(database, deadLetterId)
+    return database.transact(async tx => {
+      const before = await readDeadLetter(tx, deadLetterId)
+      await tx.query(
+        `update dead_letters set attempts = attempts + 1, begun = 0, last_error = $2, updated_at = now()
+         where dead_letter_id = $1 and status = 'open'`,
+        [deadLetterId, describe(error)]
+      )
+      const after = await readDeadLetter(tx, deadLetterId)
+      record(tx, audited, before, after)
+      return after
+    })
   }
+}
+
+/** In the transaction of each: those that are replayed together are changed one by one. */
+function record(tx: Transaction, audited: Audited | undefined, before: DeadLetter, after: DeadLetter): void {
+  if (!audited) return
+  keepBefore(tx, before)
+  const resourceOf = () => ({ type: 'dead-letter', id: after.deadLetterId })
+  recordOutcomes(tx, [{ audited: { ...audited, resourceOf }, result: after, status: 200 }])
 }
 
 /** Gives up a dead letter. Throws `not-found`, or `illegal-transition` when it is not open. */
@@ -74,7 +92,7 @@ export async function discardDeadLetter(
   actor: string,
   note: string | null
 ): Promise<DeadLetter> {
-  await lockOpen(tx, deadLetterId)
+  keepBefore(tx, toDeadLetter(await lockOpen(tx, deadLetterId)))
   return resolve(tx, deadLetterId, 'discarded', actor, note)
 }
 
@@ -98,7 +116,8 @@ export async function replayDeadLetters(
   database: Database,
   consumers: readonly Consumer[],
   { filter, after, limit = LIMIT, dryRun = false }: Slice,
-  actor: string
+  actor: string,
+  audited?: Audited
 ): Promise<ReplayedDeadLetters> {
   const open = { ...filter, status: 'open', after: after ?? null } as const
   const { matched, groups } = await survey(database.queryAfresh, open, dryRun)
@@ -113,18 +132,24 @@ export async function replayDeadLetters(
   let last: string | undefined
   for (const { id, begun } of ids) {
     if (last && performance.now() > endsAt) break
-    counts[begun < CRASHES_MAX ? await replayed(database, consumers, id, actor) : 'skipped']++
+    counts[begun < CRASHES_MAX ? await replayed(database, consumers, id, actor, audited) : 'skipped']++
     last = id
   }
   const isLast = ids.length < limit && last === ids.at(-1)?.id
   return { dryRun, matched, ...counts, groups, next: isLast ? null : (last ?? null) }
 }
 
-async function replayed(database: Database, consumers: readonly Consumer[], id: string, actor: string) {
+async function replayed(
+  database: Database,
+  consumers: readonly Consumer[],
+  id: string,
+  actor: string,
+  audited: Audited | undefined
+) {
   const marked = await database.query(MARK_BEGUN_IF_FREE, [id])
   if (marked.length === 0) return 'skipped'
   try {
-    const { status } = await handleAgain(database, consumers, id, actor)
+    const { status } = await handleAgain(database, consumers, id, actor, audited)
     return status === 'replayed' ? 'replayed' : 'failed'
   } catch (error) {
     // Resolved meanwhile, or of a consumer that is gone.

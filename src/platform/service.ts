@@ -4,24 +4,37 @@
  */
 import type { Broker, Delivery } from '#broker/broker.ts'
 import type { Api } from '#contracts/define.ts'
+import { UserUpdated } from '#contracts/events/user-events.ts'
 import type { Authenticator } from './actor.ts'
+import type { LookUpApiKey } from './api-key-check.ts'
+import { openRefusals } from './audit-refusals.ts'
+import { startSealer } from './audit-sealer.ts'
+import { watchAudit } from './audit-watch.ts'
+import { openAuthorizer } from './authorize.ts'
 import { watchBacklog } from './backlog.ts'
+import { watchBrokerIntegration } from './broker-integration.ts'
 import { watchBroker } from './broker-watch.ts'
-import type { Config } from './config.ts'
+import { type Config, environmentOf } from './config.ts'
 import { consume } from './consume.ts'
-import type { Consumer, Reaction } from './consumer.ts'
+import { type Consumer, on, type Reaction } from './consumer.ts'
+import { originsOf } from './cors.ts'
 import { openCrashWatch } from './crash-watch.ts'
 import { openCursors } from './cursor.ts'
-import { type Database, openDatabase } from './database.ts'
+import { type Database, openDatabase, type Queryable } from './database.ts'
 import { openDocuments } from './documents.ts'
+import { openEventPermissions } from './event-permissions.ts'
 import { trustOf } from './event-sources.ts'
 import { openEventTail } from './event-tail.ts'
 import type { Handler, Handlers } from './handlers.ts'
 import { type HttpOptions, serve } from './http.ts'
+import { addResourceMetadata } from './http-challenges.ts'
 import { addContracts } from './http-contracts.ts'
 import { addHealth, readyWith } from './http-health.ts'
 import { addKeySet } from './http-jwks.ts'
 import type { HttpServer } from './http-server.ts'
+import { startIntegrationViews } from './integration-views.ts'
+import { type AskUser, openUsersOf } from './known-users.ts'
+import { followUser, type ToldUser } from './known-users-store.ts'
 import { openListings } from './listings.ts'
 import type { Log } from './log.ts'
 import { countSent, processing } from './message-telemetry.ts'
@@ -33,6 +46,8 @@ import { openSealing } from './sealing.ts'
 import { openSignatureCheck } from './signature-check.ts'
 import { openSigner } from './signing.ts'
 import { startTimers, type Timer } from './timers.ts'
+import type { ListenerTls } from './tls.ts'
+import type { TrustsProxy } from './trusted-proxies.ts'
 import { openWakeup, type Wakeup } from './wakeup.ts'
 
 export type Consumers = Readonly<Record<string, readonly Reaction[]>>
@@ -43,6 +58,10 @@ export type Service = Migrating & {
   /** Subscription → what its events cause; the consumer group is `<service>.<subscription>`. */
   consumers: Consumers | ((config: Config) => Consumers)
   timers: readonly Timer[]
+  /** Of the service that keeps the API keys: how it says what one allows. */
+  apiKeys?: (database: Queryable) => LookUpApiKey
+  /** Of the service that keeps the users: how it says who some of them are. */
+  users?: (database: Queryable, userIds: readonly string[]) => Promise<ToldUser[]>
   /** More paths beside the API, such as the development issuer's. */
   extend?: (context: {
     database: Database
@@ -67,10 +86,22 @@ export type Shared = {
   databaseUrl: string
   broker: Broker
   authenticator: Authenticator
+  /** Whose access tokens are believed. */
+  issuers?: readonly string[]
+  /** Is told by the service that keeps the API keys how to look one up: in its own process nobody has to ask it over HTTP. */
+  apiKeysAt?: (lookUp: LookUpApiKey) => void
+  /** How the User Service is asked; without it, who acts for a user is bound by the token only. */
+  askUser?: AskUser | undefined
   /** Service → its address with its version prefix, as far as it is known yet. */
   urls?: Readonly<Record<string, string>>
   /** Where people reach the gateway: `http://localhost:8080`. */
   baseUrl: string
+  /** Where services listen that only this process is to reach; without it at HOST. */
+  host?: string
+  /** With it services speak TLS. */
+  tls?: ListenerTls | undefined
+  /** Whose X-Forwarded-For services believe; without it nobody's. */
+  trustsProxy?: TrustsProxy | undefined
 }
 
 export type Part = 'api' | 'relay' | 'consumers' | 'timers'
@@ -90,6 +121,7 @@ export async function openService(service: Service, shared: Shared): Promise<Ope
   const source = `/${service.name}-service`
   const origin = {
     source,
+    environment: environmentOf(config),
     announced: () => outbox?.wake(),
     changed: (id: string) => {
       for (const each of forget) each(id)
@@ -99,10 +131,13 @@ export async function openService(service: Service, shared: Shared): Promise<Ope
     }
   }
   const database = openDatabase({ url, schema: service.name, poolSize: config.DATABASE_POOL_SIZE, log, origin })
+  if (service.apiKeys) shared.apiKeysAt?.(service.apiKeys(database))
   outbox = openWakeup(database, 'outbox')
   const eventLog = openWakeup(database, 'event log', { followers: 'many' })
   const crashWatch = openCrashWatch(database, log)
-  const consumers = consumersOf(service, database, config, log, shared.urls).map(consumer => ({ ...consumer, crashWatch }))
+  const { urls, askUser } = shared
+  const own = consumersOf(service, database, config, log, { urls, followsUsers: askUser !== undefined })
+  const consumers = own.map(consumer => ({ ...consumer, crashWatch }))
 
   const parts: Record<Part, (at: { port: number }) => Promise<AsyncDisposable & { url?: string }>> = {
     api: ({ port }) => startApi({ service, shared, database, eventLog, consumers, log, port, forget, forgetAll }),
@@ -112,6 +147,7 @@ export async function openService(service: Service, shared: Shared): Promise<Ope
       const sign = openSigner({ database, sealing: openSealing(config.SIGNING_KEY_SECRET) })
       stack.use(startBrokerOutlet({ database, broker, source, baseUrl: shared.baseUrl, eventLog, sign, log, published }))
       stack.use(startRelay({ database, outbox, eventLog, log }))
+      stack.use(startSealer({ service: service.name, database, sign, log }))
       return stack
     },
     async consumers() {
@@ -131,10 +167,20 @@ export async function openService(service: Service, shared: Shared): Promise<Ope
   const groups = consumers.map(({ name, reactions }) => ({ group: name, topics: topicsOf(reactions) }))
   const names = groups.map(({ group }) => group)
   watching.use(watchBacklog(service.name, database, names))
+  watching.use(watchAudit(service.name, database))
   watching.use(watchBroker(broker, groups))
+  watching.use(watchBrokerIntegration(service.name, broker, groups))
+  const started = new Set<Part>()
+  const views = startIntegrationViews({ service: service.name, database, parts: () => [...started] })
   return {
-    start: (part, at) => parts[part](at),
+    start(part, at) {
+      started.add(part)
+      return parts[part](at)
+    },
     async [Symbol.asyncDispose]() {
+      await views[Symbol.asyncDispose]()
+      // One for all of them.
+      await consumers[0]?.signatures?.[Symbol.asyncDispose]?.()
       watching[Symbol.dispose]()
       await database[Symbol.asyncDispose]()
     }
@@ -146,12 +192,19 @@ const topicsOf = (reactions: readonly Reaction[]) => [...new Set(reactions.map(r
 /** Deliveries of one consumer in flight, each with a transaction of its own. */
 const CONCURRENCY = 8
 
-/** The consumers of a service as its tables name them. */
-export function consumersOf(service: Service, database: Database, config: Config, log: Log, urls: Shared['urls'] = {}): Consumer[] {
-  const signatures = openSignatureCheck({ ...trustOf(config, urls), database, log })
+/** The consumers of a service as its tables name them; and the one that keeps what it knows of users, unless it has the users itself. */
+export function consumersOf(
+  service: Service,
+  database: Database,
+  config: Config,
+  log: Log,
+  { urls = {}, followsUsers = false }: { urls?: Shared['urls']; followsUsers?: boolean } = {}
+): Consumer[] {
+  const signatures = openSignatureCheck({ ...trustOf(config, urls), service: service.name, database, log })
   const retryDelaysMs = config.CONSUMER_RETRY_DELAYS_MS.split(',').map(Number)
   const consumers = typeof service.consumers === 'function' ? service.consumers(config) : service.consumers
-  return Object.entries(consumers).map(([name, reactions]) => ({
+  const users = followsUsers && !service.users ? { users: [on(UserUpdated, followUser)] } : {}
+  return Object.entries({ ...consumers, ...users }).map(([name, reactions]) => ({
     name: `${service.name}.${name}`,
     reactions,
     database,
@@ -180,6 +233,7 @@ async function startApi(options: {
   const listings = openListings(config.CACHE_BYTES_MAX / 4)
   forgetAll.add(listings.forget)
   const tail = openEventTail({ database, eventLog, log, followersMax: config.EVENT_FOLLOWERS_MAX })
+  const refusals = openRefusals({ service: service.name, database, log })
   const server = await serve({
     api: service.api,
     edge: {
@@ -195,20 +249,27 @@ async function startApi(options: {
       },
       listings,
       tail,
+      eventPermissions: openEventPermissions(config.EVENT_CONSUMERS),
       uploadBytesMax: config.IMPORT_BYTES_MAX,
       log
     },
     authenticator,
+    authorizer: openAuthorizer(openUsersOf(service, { askUser: shared.askUser, config, database, log })),
+    refusals,
     log,
     baseUrl,
-    host: config.HOST,
+    host: shared.host ?? config.HOST,
     port,
+    tls: shared.tls,
+    trustsProxy: shared.trustsProxy,
+    corsOrigins: originsOf(config.CORS_ORIGINS),
     inFlightMax: config.REQUESTS_IN_FLIGHT_MAX,
     shutdownTimeoutMs: config.SHUTDOWN_TIMEOUT_MS,
     extend(app) {
       addHealth(app, () => readyWith(database))
       addContracts(app, service.api, baseUrl)
       addKeySet(app, database, config.SIGNING_KEY_RETENTION_DAYS)
+      addResourceMetadata(app, baseUrl, shared.issuers ?? [])
       extend?.(app)
     }
   })
@@ -216,6 +277,7 @@ async function startApi(options: {
     url: server.url,
     async [Symbol.asyncDispose]() {
       await server[Symbol.asyncDispose]()
+      await refusals[Symbol.asyncDispose]()
       await tail[Symbol.asyncDispose]()
     }
   }

@@ -12,7 +12,7 @@ import type { Queryable } from './database.ts'
 import type { SignaturePolicy, TrustedSource } from './event-sources.ts'
 import { type KeySet, openKeySet } from './key-sets.ts'
 import type { Log } from './log.ts'
-import { algorithms } from './published-keys.ts'
+import { edwards as algorithms } from './signature-algorithms.ts'
 import { disagreement } from './signed-attributes.ts'
 
 /** Why an event is not believed, as its dead letter says it. */
@@ -35,6 +35,7 @@ export interface SignatureCheck {
   check(message: Message, claimed: { source: string; contract?: EventContract }): Promise<Checked>
   /** How long an event waits for its key to be published. */
   readonly keyWaitMs: number
+  [Symbol.asyncDispose]?(): Promise<void>
 }
 
 const KEY_WAIT_MS = 600_000
@@ -46,6 +47,8 @@ type Header = { kid: string; fault?: undefined } | { fault: string }
 export function openSignatureCheck(options: {
   policies: Readonly<Record<string, SignaturePolicy>>
   sources: readonly TrustedSource[]
+  /** Whose consumers ask. */
+  service?: string
   database: Queryable
   log: Log
   now?: () => number
@@ -53,11 +56,16 @@ export function openSignatureCheck(options: {
 }): SignatureCheck {
   const { policies, database, log, now } = options
   const keySets = new Map<string, { topic: string; url: TrustedSource['url']; keys: KeySet }>()
-  for (const of of options.sources)
-    keySets.set(of.source, { topic: of.topic, url: of.url, keys: openKeySet({ of, database, log, ...(now ? { now } : {}) }) })
+  for (const of of options.sources) {
+    const keys = openKeySet({ of, service: options.service, database, log, ...(now ? { now } : {}) })
+    keySets.set(of.source, { topic: of.topic, url: of.url, keys })
+  }
 
   return {
     keyWaitMs: options.keyWaitMs ?? KEY_WAIT_MS,
+    async [Symbol.asyncDispose]() {
+      for (const { keys } of keySets.values()) await keys[Symbol.asyncDispose]()
+    },
     async check(message, { source, contract }) {
       const policy = policies[message.topic] ?? 'require'
       if (policy === 'off') return { kind: 'accepted' }

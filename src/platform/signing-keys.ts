@@ -3,6 +3,7 @@
  * database (see the view signing_key_states), so processes agree about it, and a rotation that has begun ends by itself.
  */
 import { createHash, generateKeyPairSync } from 'node:crypto'
+import { type Audited, keepBefore, recordOutcomes } from './audit.ts'
 import type { Database, Queryable, Transaction } from './database.ts'
 import type { Sealing } from './sealing.ts'
 
@@ -53,7 +54,8 @@ export async function readActiveKey(database: Database, sealing: Sealing): Promi
 export function rotateSigningKey(
   database: Database,
   sealing: Sealing,
-  leadSeconds = LEAD_SECONDS
+  leadSeconds = LEAD_SECONDS,
+  audited?: Audited
 ): Promise<{ kid: string; activeFrom: string; made: boolean }> {
   return database.transact(async tx => {
     await tx.query(lock)
@@ -61,6 +63,7 @@ export function rotateSigningKey(
     const waiting = await read()
     if (waiting) return { kid: waiting.kid, activeFrom: waiting.active_from, made: false }
     const key = await insertKey(tx, sealing, leadSeconds)
+    if (audited) recordOutcomes(tx, [{ audited, result: key }])
     return { ...key, made: true }
   })
 }
@@ -69,14 +72,24 @@ export function rotateSigningKey(
  * Takes a key out of the key set for good, and forgets its private part. If it was active, the next one takes over at once, made now if
  * there is none: a retired key never comes back. Undefined when there is no such key.
  */
-export function revokeSigningKey(database: Database, sealing: Sealing, kid: string): Promise<{ active: string } | undefined> {
+export function revokeSigningKey(
+  database: Database,
+  sealing: Sealing,
+  kid: string,
+  audited?: Audited
+): Promise<{ active: string } | undefined> {
   return database.transact(async tx => {
     await tx.query(lock)
+    const before = audited && (await readSigningKeys(tx)).find(key => key.kid === kid)
     const [revoked] = await tx.query(
       `update signing_keys set revoked_at = coalesce(revoked_at, statement_timestamp()), private_key = null where kid = $1 returning kid`,
       [kid]
     )
     if (!revoked) return undefined
+    if (audited) {
+      keepBefore(tx, before)
+      recordOutcomes(tx, [{ audited, result: (await readSigningKeys(tx)).find(key => key.kid === kid) }])
+    }
     const keys = await readSigningKeys(tx)
     const active = keys.find(({ state }) => state === 'active')
     if (active) return { active: active.kid }

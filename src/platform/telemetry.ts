@@ -12,6 +12,13 @@ export const httpRequests = new Histogram({
   registers: [registry]
 })
 
+export const deprecatedRequests = new Counter({
+  name: 'http_server_deprecated_requests_total',
+  help: 'Requests of deprecated operations: answered, or ended (410, after its day); the log names each client once',
+  labelNames: ['service', 'operation', 'outcome'] as const,
+  registers: [registry]
+})
+
 export const consumedEvents = new Counter({
   name: 'messaging_consumed_messages_total',
   help: 'Messages consumed, by consumer, event type and outcome: applied, duplicate, parked, dead-letter, unstorable, retry, ignored',
@@ -72,6 +79,13 @@ export const clientOperations = new Histogram({
   registers: [registry]
 })
 
+export const limitedRequests = new Counter({
+  name: 'http_server_limited_requests_total',
+  help: 'Requests that the gateway answered 429, by the quota that was used up: client, address, failures',
+  labelNames: ['policy'] as const,
+  registers: [registry]
+})
+
 export const orderViolations = new Counter({
   name: 'messaging_order_violations_total',
   help: 'Events sent after a later one of the same subject: must stay 0',
@@ -90,6 +104,35 @@ export const exportedSpans = new Counter({
   name: 'tracing_spans_total',
   help: 'Spans by what became of them: sent, lost (the collector did not take them), dropped (too many waited)',
   labelNames: ['outcome'] as const,
+  registers: [registry]
+})
+
+export const clientCalls = new Counter({
+  name: 'http_client_calls_total',
+  help: 'Calls of integrations with all their tries, by outcome: answered, failed (answered 5xx), timeout, unreachable, cancelled, breaker-open, overloaded (bulkhead full), unconfigured',
+  labelNames: ['service', 'integration', 'outcome'] as const,
+  registers: [registry]
+})
+
+export const clientRequests = new Histogram({
+  name: 'http_client_request_duration_seconds',
+  help: 'Tries of calls of integrations, by outcome',
+  labelNames: ['service', 'integration', 'outcome'] as const,
+  buckets: [0.005, 0.01, 0.05, 0.1, 0.5, 1, 2, 5],
+  registers: [registry]
+})
+
+export const clientRetries = new Counter({
+  name: 'http_client_retries_total',
+  help: 'Tries beyond the first: sent, or refused because the budget of retries was used up',
+  labelNames: ['service', 'integration', 'outcome'] as const,
+  registers: [registry]
+})
+
+export const auditedRefusals = new Counter({
+  name: 'audit_refusals_total',
+  help: 'Refused attempts on their way into the audit log: recorded, or lost (too many waited)',
+  labelNames: ['service', 'outcome'] as const,
   registers: [registry]
 })
 

@@ -5,6 +5,7 @@ import { pruneDeadLetters } from './dead-letters.ts'
 import { dropOldPartitions } from './event-log.ts'
 import { exclusively, pause } from './exclusive.ts'
 import { pruneIdempotencyKeys } from './idempotency.ts'
+import { pruneKnownUsers } from './known-users-store.ts'
 import type { Log } from './log.ts'
 import { tidySigningKeys } from './signing-keys.ts'
 
@@ -51,6 +52,14 @@ const housekeeping: readonly Timer[] = [
     'pruneDeadLetters',
     () => HOUR_MS,
     (database, config) => pruneDeadLetters(database, config.DEAD_LETTER_RETENTION_DAYS)
+  ),
+  every(
+    'pruneKnownUsers',
+    () => HOUR_MS,
+    async (database, config) => {
+      const done = await pruneKnownUsers(database, config.INBOX_RETENTION_DAYS, PRUNE_BATCH)
+      return { done, more: done === PRUNE_BATCH }
+    }
   ),
   every(
     'tidySigningKeys',

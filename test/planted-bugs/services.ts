@@ -55,12 +55,12 @@ export const services: readonly Plant[] = [
   {
     id: 'idempotency-after-effect',
     what: 'the idempotency record is not of the transaction of its effect: a repeated request has its effect again',
-    file: platform('http-answers.ts'),
-    find: `  storeReplies(tx, [{ request: idempotent, reply }])
+    file: platform('http-writes.ts'),
+    find: `  storeReplies(tx, [{ request: idempotent, reply: kept }])
   return reply`,
     replace: `  tx.afterCommit(() => {
     try {
-      storeReplies(tx, [{ request: idempotent, reply }])
+      storeReplies(tx, [{ request: idempotent, reply: kept }])
     } catch {}
   })
   return reply`,
@@ -69,8 +69,8 @@ export const services: readonly Plant[] = [
   {
     id: 'idempotency-of-anybody',
     what: 'idempotency keys are not those of who uses them: somebody gets the reply to a request of somebody else',
-    file: platform('http-answers.ts'),
-    find: `    principal: request.actor.subject,`,
+    file: platform('http-writes.ts'),
+    find: `    principal: principalOf(request.actor),`,
     replace: `    principal: '',`,
     test: { file: 'test/retried-requests.test.ts', name: 'of somebody else is a request of its own' }
   },

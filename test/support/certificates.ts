@@ -12,43 +12,39 @@ export type Certificates = {
   client: { cert: string; key: string }
 }
 
+/** PEM texts, and the files that they are in. */
+export type Issued = { cert: string; key: string; files: { cert: string; key: string } }
+
+const usages = {
+  server: 'subjectAltName=IP:127.0.0.1,DNS:localhost\nextendedKeyUsage=serverAuth',
+  client: 'extendedKeyUsage=clientAuth',
+  /** A service that others call and that calls others. */
+  both: 'subjectAltName=IP:127.0.0.1,DNS:localhost\nextendedKeyUsage=serverAuth,clientAuth',
+  /** Of an address that is not ours. */
+  elsewhere: 'subjectAltName=DNS:elsewhere.example\nextendedKeyUsage=serverAuth'
+}
+
 /** Makes them in this folder. */
 export async function makeCertificates(folder: string): Promise<Certificates> {
   const file = (name: string) => join(folder, name)
-  const openssl = (...args: readonly string[]) => promisify(execFile)('openssl', args, { timeout: 30_000 })
-  const newKey = (name: string) => [
-    '-newkey',
-    'ec',
-    '-pkeyopt',
-    'ec_paramgen_curve:P-256',
-    '-nodes',
-    '-keyout',
-    file(`${name}.key`)
-  ]
-  await openssl('req', '-x509', ...newKey('ca'), '-out', file('ca.pem'), '-days', '2', '-subj', '/CN=Authority of a test')
-  for (const [name, usage] of [
-    ['server', 'subjectAltName=IP:127.0.0.1,DNS:localhost\nextendedKeyUsage=serverAuth'],
-    ['client', 'extendedKeyUsage=clientAuth']
-  ] as const) {
-    await writeFile(file(`${name}.extensions`), usage)
-    await openssl('req', ...newKey(name), '-out', file(`${name}.request`), '-subj', `/CN=${name}`)
-    const authority = ['-CA', file('ca.pem'), '-CAkey', file('ca.key'), '-CAcreateserial', '-days', '2']
-    await openssl(
-      'x509',
-      '-req',
-      '-in',
-      file(`${name}.request`),
-      ...authority,
-      '-extfile',
-      file(`${name}.extensions`),
-      '-out',
-      file(`${name}.pem`)
-    )
-  }
-  const [ca, cert, key] = await Promise.all(['ca.pem', 'client.pem', 'client.key'].map(name => readFile(file(name), 'utf8')))
-  return {
-    files: { ca: file('ca.pem'), cert: file('server.pem'), key: file('server.key') },
-    ca: ca!,
-    client: { cert: cert!, key: key! }
-  }
+  await openssl('req', '-x509', ...newKey(file('ca.key')), '-out', file('ca.pem'), '-days', '2', '-subj', '/CN=Authority of a test')
+  const server = await issue(folder, 'server', 'server')
+  const { cert, key } = await issue(folder, 'client', 'client')
+  return { files: { ca: file('ca.pem'), ...server.files }, ca: await readFile(file('ca.pem'), 'utf8'), client: { cert, key } }
 }
+
+/** One more certificate of the authority in this folder. It is valid for two days, or was until yesterday. */
+export async function issue(folder: string, name: string, usage: keyof typeof usages, expired = false): Promise<Issued> {
+  const file = (name: string) => join(folder, name)
+  const files = { cert: file(`${name}.pem`), key: file(`${name}.key`) }
+  await writeFile(file(`${name}.extensions`), usages[usage])
+  await openssl('req', ...newKey(files.key), '-out', file(`${name}.request`), '-subj', `/CN=${name}`)
+  const authority = ['-CA', file('ca.pem'), '-CAkey', file('ca.key'), '-CAcreateserial', '-days', expired ? '-1' : '2']
+  const request = ['-req', '-in', file(`${name}.request`), '-extfile', file(`${name}.extensions`)]
+  await openssl('x509', ...request, ...authority, '-out', files.cert)
+  return { cert: await readFile(files.cert, 'utf8'), key: await readFile(files.key, 'utf8'), files }
+}
+
+const openssl = (...args: readonly string[]) => promisify(execFile)('openssl', args, { timeout: 30_000 })
+
+const newKey = (keyFile: string) => ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', keyFile]

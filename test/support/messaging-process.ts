@@ -1,15 +1,19 @@
 /** One part of the messaging core as a process that a test kills: `node messaging-process.ts PART URL …`. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { openBroker } from '#broker/open.ts'
+import { startSealer } from '#platform/audit-sealer.ts'
 import { consume } from '#platform/consume.ts'
 import { on } from '#platform/consumer.ts'
 import { openCrashWatch } from '#platform/crash-watch.ts'
 import { exclusively, pause } from '#platform/exclusive.ts'
+import { armFailpoints } from '#platform/failpoint.ts'
 import { migrate } from '#platform/migrate.ts'
 import { startBrokerOutlet } from '#platform/outlet.ts'
 import { startRetries } from '#platform/parking.ts'
 import { startRelay } from '#platform/relay.ts'
 import { replayDeadLetters } from '#platform/resolve-dead-letters.ts'
+import { openSealing } from '#platform/sealing.ts'
+import { openSigner } from '#platform/signing.ts'
 import { openWakeup } from '#platform/wakeup.ts'
 import { change, delivered, GATE, leaveEffect, openTested, quiet, service, ThingChanged } from './messaging.ts'
 
@@ -35,6 +39,15 @@ const parts = {
   relay() {
     const database = openTested(url)
     startRelay({ database, outbox: openWakeup(database, 'outbox'), eventLog: openWakeup(database, 'event log'), log: quiet })
+  },
+
+  /** Seals the audit log, with a checkpoint whenever it has grown; FAILPOINTS say where it dies. */
+  seal() {
+    const [failpoints] = args
+    if (failpoints) armFailpoints(failpoints)
+    const database = openTested(url)
+    const sign = openSigner({ database, sealing: openSealing(undefined) })
+    startSealer({ service: service.name, database, sign, log: quiet, pollMs: 5, checkpointMs: 0 })
   },
 
   /** Feeds a broker that writes what it accepts into the table `published`. */

@@ -27,7 +27,8 @@ export function assertProblem(reply: Reply, code?: ProblemCode): void {
   assertFaults(body.errors, said)
   assert.equal(headers.get('cache-control'), 'no-store', said)
   assertSafeHeaders(headers)
-  if (status === 401 || status === 403) assert.match(headers.get('www-authenticate') ?? '', /^Bearer realm=/, said)
+  const challenges = status === 401 || body.code === 'insufficient-scope'
+  if (challenges) assert.match(headers.get('www-authenticate') ?? '', /^Bearer realm=/, said)
   if (status === 405) assert.ok(headers.get('allow'), said)
   if (status === 503 || body.code === 'idempotency-in-flight') assert.match(headers.get('retry-after') ?? '', /^[1-9]\d*$/, said)
 }

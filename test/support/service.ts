@@ -10,6 +10,7 @@ import { allScopes } from '#contracts/scopes.ts'
 import type { Authenticator } from '#platform/actor.ts'
 import { readConfig } from '#platform/config.ts'
 import { type Database, openDatabase } from '#platform/database.ts'
+import type { AskUser } from '#platform/known-users.ts'
 import { openLog } from '#platform/log.ts'
 import { openService, type Service } from '#platform/service.ts'
 import { createTestDatabase } from './postgres.ts'
@@ -30,16 +31,24 @@ export interface RunningService extends AsyncDisposable {
   announced(): Promise<Json[]>
 }
 
-/** Lets in `Bearer anybody` with every scope, and `Bearer anybody catalog:read` with those that it names. */
-const trusting: Authenticator = {
+/** Lets in `Bearer anybody` with every scope, `Bearer anybody catalog:read` with those that it names, `Bearer anybody as=u-1` for a user. */
+export const trusting: Authenticator = {
   authenticate({ authorization }) {
-    const [, subject, ...scopes] = authorization?.split(' ') ?? []
-    if (!subject) throw new Problem('unauthenticated')
-    return { subject, clientId: subject, issuer: 'test', scopes: new Set<string>(scopes.length > 0 ? scopes : allScopes) }
+    const [, clientId, ...words] = authorization?.split(' ') ?? []
+    if (!clientId) throw new Problem('unauthenticated')
+    const [userId] = words.flatMap(word => (word.startsWith('as=') ? [word.slice(3)] : []))
+    const scopes = words.filter(word => !word.startsWith('as='))
+    const granted = new Set<string>(scopes.length > 0 ? scopes : allScopes)
+    return { subject: userId ?? clientId, clientId, issuer: 'test', scopes: granted, ...(userId === undefined ? {} : { userId }) }
   }
 }
 
-export async function runService(service: Service, settings: Record<string, string> = {}): Promise<RunningService> {
+/** With `askUser`, users are asked about; without it, who acts for one is bound by the token only. */
+export async function runService(
+  service: Service,
+  settings: Record<string, string> = {},
+  { askUser }: { askUser?: AskUser } = {}
+): Promise<RunningService> {
   await using stack = new AsyncDisposableStack()
   const database = stack.use(await createTestDatabase())
   // What `deliver` hands over is signed by nobody.
@@ -58,7 +67,16 @@ export async function runService(service: Service, settings: Record<string, stri
   }
   const baseUrl = 'http://localhost:8080'
   const opened = stack.use(
-    await openService(service, { config, log, databaseUrl: database.url, broker, authenticator: trusting, urls: {}, baseUrl })
+    await openService(service, {
+      config,
+      log,
+      databaseUrl: database.url,
+      broker,
+      authenticator: trusting,
+      askUser,
+      urls: {},
+      baseUrl
+    })
   )
   const { url } = stack.use(await opened.start('api', { port: 0 })) as { url: string } & AsyncDisposable
   stack.use(await opened.start('consumers', { port: 0 }))

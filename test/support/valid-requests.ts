@@ -29,6 +29,7 @@ async function openScene({ request, database }: RunningService) {
   const { body: list } = await request('POST', '/v1/price-lists', { code: randomUUID(), name: 'Web', channel: 'web' })
   const listed = { prices: [{ variantId, currency: 'EUR', amount: '9', minQuantity: 5 }] }
   const { body: prices } = await request('PUT', `/v1/price-lists/${list.priceListId}/prices`, listed)
+  const { body: apiKey } = await request('POST', '/v1/api-keys', { name: 'Partner', scopes: ['catalog:read'] })
   const deadLetterId = randomUUID()
   await database.query(
     `insert into dead_letters (dead_letter_id, consumer, topic, key, reason, attempts, first_error, last_error, headers, body)
@@ -44,6 +45,8 @@ async function openScene({ request, database }: RunningService) {
     priceListId: list.priceListId as string,
     priceId: prices.data[0].priceId as string,
     importId: imported.importId as string,
+    apiKeyId: apiKey.apiKeyId as string,
+    secretId: apiKey.secrets[0].secretId as string,
     deadLetterId
   }
   return { params, items }
@@ -133,7 +136,15 @@ const productBodies: Readonly<Record<string, (scene: Scene) => unknown>> = {
   releaseReservation: () => ({ restock: false }),
   discardDeadLetter: () => ({ note: 'known' }),
   replayDeadLetters: () => ({ consumer: 'product.order-events', key: 'k', receivedTo: '2030-01-01T00:00:00Z', limit: 10 }),
-  discardDeadLetters: () => ({ reason: 'undecodable', key: 'k', note: 'known' })
+  discardDeadLetters: () => ({ reason: 'undecodable', key: 'k', note: 'known' }),
+  createApiKey: () => ({
+    name: 'Partner',
+    scopes: ['catalog:read', 'inventory:read'],
+    networks: ['203.0.113.0/24', '2001:db8::/32'],
+    expiresAt: '2100-01-01T00:00:00Z'
+  }),
+  rotateApiKey: () => ({ previousEndsAt: '2100-01-01T00:00:00Z' }),
+  introspectApiKey: ({ params }) => ({ apiKeyId: params.apiKeyId, digest: 'A'.repeat(43) })
 }
 
 export async function validProductRequest(service: RunningService, operationId: string): Promise<ValidRequest> {

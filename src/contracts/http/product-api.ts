@@ -1,5 +1,7 @@
 /** Everything the Product Service can be asked over HTTP. */
 import { defineApi } from '../define.ts'
+import { apiKeyOperations } from './product-api-keys.ts'
+import { auditOperations } from './product-audit.ts'
 import { catalogOperations } from './product-catalog.ts'
 import { exportOperations } from './product-exports.ts'
 import { feedOperations } from './product-feed.ts'
@@ -20,6 +22,8 @@ export const productApi = defineApi({
     ...inventoryOperations,
     ...exportOperations,
     ...feedOperations,
-    ...operationsOperations
+    ...operationsOperations,
+    ...apiKeyOperations,
+    ...auditOperations
   }
 })

@@ -99,6 +99,7 @@ export const catalogOperations = {
     tag: 'Products',
     summary: 'Say that somebody looked at a product',
     scope: 'catalog:read',
+    audit: 'nothing',
     params: productId,
     body: Type.Object(
       {

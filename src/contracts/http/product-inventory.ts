@@ -101,6 +101,7 @@ export const inventoryOperations = {
     tag: 'Inventory',
     summary: 'Ask what is available of many variants; changes nothing',
     scope: 'inventory:read',
+    audit: 'nothing',
     body: AvailabilityQuery,
     reply: { status: 200, body: Availability, description: 'What is available, in the order asked' }
   },
@@ -112,6 +113,7 @@ export const inventoryOperations = {
     scope: 'inventory:write',
     body: CreateAdjustments,
     idempotency: 'required',
+    audit: 'ledger',
     reply: { status: 201, body: Adjustments, description: 'The ledger entries' },
     problems: ['reference-not-found', 'would-oversell', 'stale-quantity', 'quantity-overflow']
   },
@@ -160,6 +162,7 @@ export const inventoryOperations = {
     scope: 'reservations:write',
     body: CreateReservation,
     idempotency: 'required',
+    audit: 'ledger',
     reply: { status: 201, body: Reservation, description: 'The stock is held' },
     location: '/v1/reservations/{reservationId}',
     problems: [
@@ -201,6 +204,7 @@ export const inventoryOperations = {
     summary: 'The goods have left: take them off the books',
     description: 'A hold that expired is held again if the stock is still there.',
     idempotency: 'required',
+    audit: 'ledger',
     problems: ['illegal-transition', 'reservation-expired']
   },
   releaseReservation: {
@@ -208,6 +212,7 @@ export const inventoryOperations = {
     path: '/v1/reservations/{reservationId}/release',
     summary: 'The order will not be fulfilled: its stock is free again',
     idempotency: 'required',
+    audit: 'ledger',
     body: ReleaseReservation,
     problems: ['illegal-transition']
   }

@@ -1,4 +1,4 @@
-/** What operators ask: dead letters. */
+/** What operators ask: dead letters, and how what is outside is doing. */
 import { Type } from 'typebox'
 import type { Operation } from '../define.ts'
 import {
@@ -12,6 +12,7 @@ import {
   ReplayDeadLetters,
   ReplayedDeadLetters
 } from '../resources/dead-letter.ts'
+import { IntegrationList } from '../resources/integration.ts'
 import { closed, Id, page } from '../resources/primitives.ts'
 
 const deadLetterId = Type.Object({ deadLetterId: Id('The dead letter') })
@@ -89,5 +90,15 @@ export const operationsOperations = {
     body: DiscardDeadLetter,
     reply: { status: 200, body: DeadLetter, description: 'The dead letter as it is now' },
     problems: ['illegal-transition']
+  },
+  listIntegrations: {
+    method: 'GET',
+    path: '/v1/integrations',
+    tag: 'Operations',
+    summary: 'List everything outside that this service stands on, and how it is doing',
+    description:
+      'The broker, the outlets, other services, issuers and key sets, each with its state, circuit breaker, last success, last error and lag, as the processes of the service see it. What nobody has called for a while is asked every few seconds; no answer is older than about ten.',
+    scope: 'operations:read',
+    reply: { status: 200, body: IntegrationList, description: 'All of them, by name' }
   }
 } as const satisfies Record<string, Operation>

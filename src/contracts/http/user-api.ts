@@ -30,6 +30,7 @@ export const userApi = defineApi({
       scope: 'users:write',
       params: userId,
       body: UpdateUser,
+      personal: ['name', 'email'],
       reply: { status: 200, body: User, description: 'The user as it is now' },
       conditional: true
     }

@@ -6,7 +6,8 @@ import { test } from 'node:test'
 import { apis } from '#contracts/catalogue.ts'
 import { readConfig } from '#platform/config.ts'
 import { openLog } from '#platform/log.ts'
-import { startGateway, upstreamsOf } from './service.ts'
+import { trusting } from '../../../test/support/service.ts'
+import { openTo, startGateway, upstreamsOf } from './service.ts'
 
 /** Answers every request with its own name. */
 async function named(name: string): Promise<AsyncDisposable & { url: string }> {
@@ -26,8 +27,11 @@ test('every operation of every contract reaches its service, and the whole API i
   const urls: Record<string, string> = {}
   for (const { service } of apis) urls[service] = stack.use(await named(service)).url
   const config = readConfig({ LOG_LEVEL: 'silent', LOG_FORMAT: 'json' })
-  const gateway = stack.use(await startGateway({ config, log: openLog(config), baseUrl: 'http://localhost:8080', urls, port: 0 }))
-  const get = async (path: string, method = 'GET') => (await fetch(gateway.url + path, { method })).text()
+  const gateway = stack.use(
+    await startGateway({ config, log: openLog(config), baseUrl: 'http://localhost:8080', urls, port: 0, authenticator: trusting })
+  )
+  const headers = { authorization: 'Bearer anybody' }
+  const get = async (path: string, method = 'GET') => (await fetch(gateway.url + path, { method, headers })).text()
 
   for (const { service, operations } of apis) {
     for (const { method, path } of Object.values(operations)) {
@@ -54,4 +58,18 @@ test('two services that claim one path, or one without an address, are a mistake
     /belongs to shadow/
   )
   assert.throws(() => upstreamsOf(apis, { ...urls, order: '' }), /order service has no address/)
+})
+
+test('an operation is open to anybody only when its contract says so, and what no contract knows is not', () => {
+  const [product] = apis
+  const isOpen = openTo(apis)
+  for (const { operations } of apis) {
+    for (const { method, path, scope } of Object.values(operations))
+      assert.equal(isOpen(method, path), scope === null, `${method} ${path}`)
+  }
+  const [operation] = Object.values(product!.operations)
+  const view = { ...operation!, method: 'GET', path: '/v1/products/{productId}/views', scope: null } as const
+  const opened = openTo([{ ...product!, operations: { ...product!.operations, view } }])
+  assert.deepEqual([opened('GET', '/v1/products/1/views'), opened('POST', '/v1/products/1/views')], [true, false])
+  assert.deepEqual([opened('GET', '/v1/products/1/2/views'), opened('GET', '/v1/none')], [false, false])
 })

@@ -3,6 +3,7 @@ import { OrderCancelled, OrderCompleted, OrderConfirmed } from '#contracts/event
 import type { orderApi } from '#contracts/http/order-api.ts'
 import { Problem } from '#contracts/problems.ts'
 import type { Order } from '#contracts/resources/order.ts'
+import { keepBefore } from '#platform/audit.ts'
 import type { Transaction } from '#platform/database.ts'
 import { checkVersion } from '#platform/etag.ts'
 import type { Input } from '#platform/handlers.ts'
@@ -54,6 +55,7 @@ async function change(
 ): Promise<Order> {
   const [order] = await tx.query<OrderRow>('select * from orders where order_id = $1 for update', [params.orderId])
   if (!order) throw new Problem('not-found')
+  keepBefore(tx, toOrder(order))
   checkVersion(expected, order.version)
   if (isSo(order)) return toOrder(order)
   if (!from.includes(order.status))

@@ -5,6 +5,16 @@ import { on } from '#platform/consumer.ts'
 import { batch, document, download, feed, listing, read, upload, write } from '#platform/handlers.ts'
 import { defineService } from '#platform/service.ts'
 import { every } from '#platform/timers.ts'
+import { createApiKey } from './api-keys/create-api-key.ts'
+import { deleteApiKey } from './api-keys/delete-api-key.ts'
+import { deleteApiKeySecret } from './api-keys/delete-api-key-secret.ts'
+import { getApiKey } from './api-keys/get-api-key.ts'
+import { introspectApiKey, lookUpApiKey } from './api-keys/introspect-api-key.ts'
+import { listApiKeys } from './api-keys/list-api-keys.ts'
+import { rotateApiKey } from './api-keys/rotate-api-key.ts'
+import { exportAuditRecords } from './audit/export-audit-records.ts'
+import { exportAuditRecordsAsCsv } from './audit/export-audit-records-as-csv.ts'
+import { listAuditRecords } from './audit/list-audit-records.ts'
 import { archiveProduct } from './catalog/archive-product.ts'
 import { createCategory } from './catalog/create-category.ts'
 import { createProduct } from './catalog/create-product.ts'
@@ -54,6 +64,7 @@ import { discardDeadLetter } from './operations/discard-dead-letter.ts'
 import { discardDeadLetters } from './operations/discard-dead-letters.ts'
 import { getDeadLetter } from './operations/get-dead-letter.ts'
 import { listDeadLetters } from './operations/list-dead-letters.ts'
+import { listIntegrations } from './operations/list-integrations.ts'
 import { replayDeadLetter } from './operations/replay-dead-letter.ts'
 import { replayDeadLetters } from './operations/replay-dead-letters.ts'
 import { applyPriceSchedules } from './pricing/apply-price-schedules.ts'
@@ -74,6 +85,7 @@ export const productService = defineService({
   name: 'product',
   api: productApi,
   migrations: new URL('./migrations/', import.meta.url),
+  apiKeys: lookUpApiKey,
 
   handlers: {
     listProducts: listing(listProducts),
@@ -140,7 +152,20 @@ export const productService = defineService({
     discardDeadLetters: write(discardDeadLetters),
     getDeadLetter: read(getDeadLetter),
     replayDeadLetter: read(replayDeadLetter),
-    discardDeadLetter: write(discardDeadLetter)
+    discardDeadLetter: write(discardDeadLetter),
+    listIntegrations: read(listIntegrations),
+
+    listApiKeys: read(listApiKeys),
+    createApiKey: write(createApiKey),
+    getApiKey: read(getApiKey),
+    rotateApiKey: write(rotateApiKey),
+    deleteApiKeySecret: write(deleteApiKeySecret),
+    deleteApiKey: write(deleteApiKey),
+    introspectApiKey: read(introspectApiKey),
+
+    listAuditRecords: read(listAuditRecords),
+    exportAuditRecords: download(exportAuditRecords),
+    exportAuditRecordsAsCsv: download(exportAuditRecordsAsCsv)
   },
 
   consumers: config => ({

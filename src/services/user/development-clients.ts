@@ -12,5 +12,7 @@ export const developmentClients: readonly DevelopmentClient[] = [
     secret: 'order-service-secret',
     scopes: ['catalog:read', 'inventory:read', 'reservations:write']
   },
+  // By which services ask each other.
+  { clientId: 'services', secret: 'services-secret', scopes: ['api-keys:introspect', 'users:read'] },
   { clientId: 'partner', secret: 'partner-secret', scopes: ['catalog:read', 'inventory:read'] }
 ]

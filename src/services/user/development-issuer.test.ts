@@ -5,7 +5,9 @@ import type { Authenticator } from '#platform/actor.ts'
 import { openAuthenticator } from '#platform/auth.ts'
 import { readConfig } from '#platform/config.ts'
 import { USER_ID_TOKEN_TYPE } from '#platform/http-issuer.ts'
+import { trustedIssuer } from '#platform/issuers.ts'
 import { openLog } from '#platform/log.ts'
+import { quiet } from '../../../test/support/messaging.ts'
 import { type RunningService, runService } from '../../../test/support/service.ts'
 import { developmentClients } from './development-clients.ts'
 import { developmentIssuer } from './development-issuer.ts'
@@ -18,7 +20,8 @@ describe('the development issuer', () => {
   let authenticator: Authenticator
   before(async () => {
     service = await runService(userService)
-    authenticator = openAuthenticator({ issuer, audience: 'urn:product-service', jwksUrl: () => `${service.url}/oauth/jwks` })
+    const trusted = trustedIssuer({ url: issuer, audience: 'urn:product-service', jwksUrl: `${service.url}/oauth/jwks` })
+    authenticator = openAuthenticator({ issuers: [trusted], log: quiet })
   })
   after(() => service[Symbol.asyncDispose]())
 
@@ -88,6 +91,7 @@ describe('the development issuer', () => {
       clientId: 'storefront',
       issuer,
       userId: 'u-1',
+      act: 'storefront',
       scopes: new Set(['catalog:read'])
     })
     assert.deepEqual(JSON.parse(atob(body.access_token.split('.')[1])).act, { sub: 'storefront' })
@@ -169,9 +173,8 @@ test('processes that start together share one signing key', async () => {
 test('production has no development issuer', async () => {
   await using service = await runService(userService, {
     NODE_ENV: 'production',
-    DATABASE_URL: 'postgres://unused',
+    DATABASE_URL: 'postgres://unused/shop?sslmode=verify-full',
     ISSUER_URL: 'https://id.example.com',
-    JWKS_URL: 'https://id.example.com/jwks',
     SIGNING_KEY_SECRET: 'a secret of thirty-two characters or more'
   })
   assert.equal((await service.request('POST', '/oauth/token')).status, 404)

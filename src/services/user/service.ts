@@ -8,6 +8,7 @@ import { read, write } from '#platform/handlers.ts'
 import { defineService } from '#platform/service.ts'
 import { developmentIssuer } from './development-issuer.ts'
 import { getUser } from './get-user.ts'
+import { loadUsers } from './load-users.ts'
 import { updateUser } from './update-user.ts'
 
 export const userService = defineService({
@@ -20,5 +21,6 @@ export const userService = defineService({
   },
   consumers: {},
   timers: [],
+  users: loadUsers,
   extend: developmentIssuer
 })

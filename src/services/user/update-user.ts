@@ -2,6 +2,7 @@ import { UserUpdated } from '#contracts/events/user-events.ts'
 import type { userApi } from '#contracts/http/user-api.ts'
 import { Problem } from '#contracts/problems.ts'
 import type { User } from '#contracts/resources/user.ts'
+import { keepBefore } from '#platform/audit.ts'
 import type { Transaction } from '#platform/database.ts'
 import { checkVersion } from '#platform/etag.ts'
 import type { Input } from '#platform/handlers.ts'
@@ -15,6 +16,7 @@ export async function updateUser(
 ): Promise<User> {
   const [current] = await tx.query<UserRow>('select * from users where user_id = $1 for update', [params.userId])
   if (!current) throw new Problem('not-found')
+  keepBefore(tx, toUser(current))
   checkVersion(expected, current.version)
   const { name = current.name, roles = current.roles, status = current.status } = body
   const same = name === current.name && status === current.status && JSON.stringify(roles) === JSON.stringify(current.roles)

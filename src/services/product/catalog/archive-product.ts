@@ -1,5 +1,6 @@
 import type { catalogOperations } from '#contracts/http/product-catalog.ts'
 import type { Product } from '#contracts/resources/product.ts'
+import { keepBefore } from '#platform/audit.ts'
 import type { Transaction } from '#platform/database.ts'
 import { checkVersion } from '#platform/etag.ts'
 import type { Input } from '#platform/handlers.ts'
@@ -10,6 +11,7 @@ import { storeProduct } from './store-product.ts'
 /** Stops selling a product. What is archived already stays as it is. */
 export async function archiveProduct(tx: Transaction, input: Input<typeof catalogOperations.archiveProduct>): Promise<Product> {
   const locked = await lockProduct(tx, input.params.productId)
+  keepBefore(tx, locked.product)
   checkVersion(input.expected, locked.product.version)
   return storeProduct(tx, locked, patchedProduct(locked.product, { status: 'archived' }), input.actor.subject)
 }

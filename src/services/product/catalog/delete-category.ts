@@ -1,6 +1,7 @@
 import { CategoryDeleted } from '#contracts/events/product-events.ts'
 import type { catalogOperations } from '#contracts/http/product-catalog.ts'
 import { Problem } from '#contracts/problems.ts'
+import { keepBefore } from '#platform/audit.ts'
 import type { Transaction } from '#platform/database.ts'
 import { violated } from '#platform/database-errors.ts'
 import { checkVersion } from '#platform/etag.ts'
@@ -13,7 +14,9 @@ export async function deleteCategory(
   tx: Transaction,
   { params: { categoryId }, expected }: Input<typeof catalogOperations.deleteCategory>
 ): Promise<undefined> {
-  const { slug, version } = await lockCategory(tx, categoryId)
+  const category = await lockCategory(tx, categoryId)
+  const { slug, version } = category
+  keepBefore(tx, category)
   checkVersion(expected, version)
   try {
     await tx.query('delete from categories where category_id = $1 and version = $2', [categoryId, version])

@@ -1,4 +1,5 @@
 import type { catalogOperations } from '#contracts/http/product-catalog.ts'
+import { keepBefore } from '#platform/audit.ts'
 import type { Transaction } from '#platform/database.ts'
 import { checkVersion } from '#platform/etag.ts'
 import type { Input } from '#platform/handlers.ts'
@@ -12,6 +13,7 @@ import { farewellsOf } from './product-announcements.ts'
 export async function deleteProduct(tx: Transaction, input: Input<typeof catalogOperations.deleteProduct>): Promise<undefined> {
   const { productId } = input.params
   const { product, sequence } = await lockProduct(tx, productId)
+  keepBefore(tx, product)
   checkVersion(input.expected, product.version)
   checkDeletable(product)
   const variantIds = product.variants.map(variant => variant.variantId)

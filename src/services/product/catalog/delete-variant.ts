@@ -1,4 +1,5 @@
 import type { catalogOperations } from '#contracts/http/product-catalog.ts'
+import { keepBefore } from '#platform/audit.ts'
 import type { Transaction } from '#platform/database.ts'
 import { checkVersion } from '#platform/etag.ts'
 import type { Input } from '#platform/handlers.ts'
@@ -11,6 +12,7 @@ import { storeProduct } from './store-product.ts'
 export async function deleteVariant(tx: Transaction, input: Input<typeof catalogOperations.deleteVariant>): Promise<undefined> {
   const { variantId } = input.params
   const { variant, ...locked } = await lockProductOf(tx, variantId)
+  keepBefore(tx, variant)
   checkVersion(input.expected, variant.version)
   const after = withoutVariant(locked.product, variantId)
   await closeStock(tx, [variantId], input.actor.subject)

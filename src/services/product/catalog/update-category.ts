@@ -2,6 +2,7 @@ import { CategoryUpdated } from '#contracts/events/product-events.ts'
 import type { catalogOperations } from '#contracts/http/product-catalog.ts'
 import { Problem } from '#contracts/problems.ts'
 import type { Category } from '#contracts/resources/category.ts'
+import { keepBefore } from '#platform/audit.ts'
 import type { Transaction } from '#platform/database.ts'
 import { violated } from '#platform/database-errors.ts'
 import { checkVersion } from '#platform/etag.ts'
@@ -18,6 +19,7 @@ export async function updateCategory(
 ): Promise<Category> {
   if (body.parentId !== undefined) await lockTree(tx)
   const before = await lockCategory(tx, categoryId)
+  keepBefore(tx, before)
   checkVersion(expected, before.version)
   const after =
     body.parentId === undefined || body.parentId === before.parentId

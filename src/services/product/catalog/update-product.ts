@@ -1,5 +1,6 @@
 import type { catalogOperations } from '#contracts/http/product-catalog.ts'
 import type { Product } from '#contracts/resources/product.ts'
+import { keepBefore } from '#platform/audit.ts'
 import type { Transaction } from '#platform/database.ts'
 import { checkVersion } from '#platform/etag.ts'
 import type { Input } from '#platform/handlers.ts'
@@ -10,6 +11,7 @@ import { storeProduct } from './store-product.ts'
 /** Changes a product; its slug stays when the title changes. */
 export async function updateProduct(tx: Transaction, input: Input<typeof catalogOperations.updateProduct>): Promise<Product> {
   const locked = await lockProduct(tx, input.params.productId)
+  keepBefore(tx, locked.product)
   checkVersion(input.expected, locked.product.version)
   return storeProduct(tx, locked, patchedProduct(locked.product, input.body), input.actor.subject)
 }

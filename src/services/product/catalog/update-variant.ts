@@ -1,5 +1,6 @@
 import type { catalogOperations } from '#contracts/http/product-catalog.ts'
 import type { Variant } from '#contracts/resources/product.ts'
+import { keepBefore } from '#platform/audit.ts'
 import type { Transaction } from '#platform/database.ts'
 import { checkVersion } from '#platform/etag.ts'
 import type { Input } from '#platform/handlers.ts'
@@ -12,6 +13,7 @@ import { patchedVariant, variantIn } from './variant.ts'
 export async function updateVariant(tx: Transaction, input: Input<typeof catalogOperations.updateVariant>): Promise<Variant> {
   const { variantId } = input.params
   const { variant, ...locked } = await lockProductOf(tx, variantId)
+  keepBefore(tx, variant)
   checkVersion(input.expected, variant.version)
   const after = withVariant(locked.product, patchedVariant(variant, input.body))
   return variantIn(await storeProduct(tx, locked, after, input.actor.subject), variantId)

@@ -4,7 +4,7 @@ import type { Input } from '#platform/handlers.ts'
 
 type Query = Input<typeof feedOperations.listEvents>['query']
 
-/** What of the log is asked for. Whoever may read some types only is to be given those and no others: here is who asks (`actor`), too. */
+/** What of the log is asked for. The edge answers of that what the client may read: see `narrow` in event-permissions.ts. */
 export function listEvents({ query }: { query: Query }): FeedQuestion & { limit: number } {
   const { after = 0, types = null, limit = 100 } = query
   return { after, types, limit }

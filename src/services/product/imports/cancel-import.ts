@@ -1,6 +1,7 @@
 import type { importOperations } from '#contracts/http/product-imports.ts'
 import { Problem } from '#contracts/problems.ts'
 import type { Import } from '#contracts/resources/import.ts'
+import { keepBefore } from '#platform/audit.ts'
 import type { Transaction } from '#platform/database.ts'
 import { checkVersion } from '#platform/etag.ts'
 import type { Input } from '#platform/handlers.ts'
@@ -15,6 +16,7 @@ export async function cancelImport(
     importId
   ])
   if (!row) throw new Problem('not-found')
+  keepBefore(tx, importOf(row))
   checkVersion(expected, row.version)
   if (row.status === 'cancelled') return importOf(row)
   if (isEnded(row)) throw new Problem('illegal-transition', `The import is ${row.status} already`, { currentStatus: row.status })

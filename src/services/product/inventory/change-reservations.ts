@@ -4,6 +4,7 @@ import type { Reservation } from '#contracts/resources/reservation.ts'
 import type { Actor } from '#platform/actor.ts'
 import type { Transaction } from '#platform/database.ts'
 import { checkVersion, type Expected } from '#platform/etag.ts'
+import { ledgerActorOf } from './ledger.ts'
 import { type StoredReservation, toReservation } from './reservation.ts'
 import { lockOrders, readReservations } from './reservation-store.ts'
 import { type Asked, movesUnits } from './settle.ts'
@@ -41,7 +42,7 @@ export async function changeReservations<W extends Wish>(
   const asked = wishes.filter(wish => byId.has(wish.params.reservationId))
   const changes = asked.map(wish => ({
     orderId: byId.get(wish.params.reservationId)!.orderId,
-    actor: wish.actor.subject,
+    actor: ledgerActorOf(wish.actor),
     traceparent: wish.traceparent,
     ask: (reservation: StoredReservation) => askedOf(reservation, wish, ask)
   }))

@@ -3,7 +3,7 @@ import { type Fault, Problem } from '#contracts/problems.ts'
 import type { Transaction } from '#platform/database.ts'
 import type { Input, Output } from '#platform/handlers.ts'
 import { announceAll } from '#platform/outbox.ts'
-import { readLedgerEntries } from './ledger.ts'
+import { ledgerActorOf, readLedgerEntries } from './ledger.ts'
 import { defaultLocationId } from './location.ts'
 import { openStockBook, type StockBook } from './stock-book.ts'
 
@@ -20,7 +20,7 @@ export async function createAdjustments(tx: Transaction, { body, actor }: Input<
     items.map(item => item.variantId)
   )
   refuseUnknown(book, items)
-  for (const [index, item] of items.entries()) adjust(book, item, index, actor.subject)
+  for (const [index, item] of items.entries()) adjust(book, item, index, ledgerActorOf(actor))
   const { announcements, ledgerEntryIds } = await book.writeLedger(tx)
   announceAll(tx, announcements)
   return {

@@ -3,6 +3,7 @@ import { Problem } from '#contracts/problems.ts'
 import type { Reservation } from '#contracts/resources/reservation.ts'
 import type { Transaction } from '#platform/database.ts'
 import type { Input } from '#platform/handlers.ts'
+import { ledgerActorOf } from './ledger.ts'
 import { toReservation } from './reservation.ts'
 import { reserveStock } from './reserve-stock.ts'
 
@@ -19,7 +20,7 @@ export async function createReservation(
       items: body.items,
       ttlSeconds: body.ttlSeconds ?? null,
       from: 'caller',
-      actor: actor.subject,
+      actor: ledgerActorOf(actor),
       traceparent
     }))
   )

@@ -1,21 +1,23 @@
 import type { inventoryOperations } from '#contracts/http/product-inventory.ts'
 import { Problem } from '#contracts/problems.ts'
 import type { Reservation } from '#contracts/resources/reservation.ts'
+import { keepBefore } from '#platform/audit.ts'
 import type { Transaction } from '#platform/database.ts'
 import type { Input } from '#platform/handlers.ts'
 import { changeReservations } from './change-reservations.ts'
-import { statusOf } from './reservation.ts'
+import { statusOf, toReservation } from './reservation.ts'
 
 /** Moves the deadline of holds, such as when payment begins. A confirmed hold has none, and gets none. */
 export async function extendReservation(
   tx: Transaction,
   inputs: readonly Input<typeof inventoryOperations.extendReservation>[]
 ): Promise<(Reservation | Problem)[]> {
-  return changeReservations(tx, inputs, (found, { body }) => {
+  return changeReservations(tx, inputs, (found, input) => {
+    keepBefore(input, toReservation(found))
     const status = statusOf(found)
     if (status === 'expired') return new Problem('reservation-expired')
     if (status !== 'reserved') return new Problem('illegal-transition', `The reservation is ${status}`)
     if (found.confirmed) return new Problem('illegal-transition', 'The reservation is confirmed and has no deadline')
-    return { kind: 'deadline', ttlSeconds: body.ttlSeconds }
+    return { kind: 'deadline', ttlSeconds: input.body.ttlSeconds }
   })
 }

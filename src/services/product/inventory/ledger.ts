@@ -1,5 +1,6 @@
 /** The ledger that explains every counter. */
 import type { LedgerEntry } from '#contracts/resources/inventory.ts'
+import type { Actor } from '#platform/actor.ts'
 import type { Queryable, Row } from '#platform/database.ts'
 
 type LedgerRow = Row & {
@@ -16,6 +17,14 @@ type LedgerRow = Row & {
   order_id: string | null
   actor: string
   at: string
+}
+
+/** Whom an entry names: of stock the ledger is the audit, so it tells the client that somebody used, and who acted for whom. */
+export function ledgerActorOf({ subject, clientId, userId, act }: Actor): string {
+  if (subject === clientId && userId === undefined && act === undefined) return subject
+  const via = clientId === subject ? '' : ` via ${clientId}`
+  const forUser = userId === undefined || userId === subject ? '' : ` for ${userId}`
+  return `${subject}${via}${forUser}${act === undefined ? '' : ` by ${act}`}`
 }
 
 /** Reads entries by a condition of our own on `stock_ledger`. */

@@ -1,6 +1,7 @@
 import type { inventoryOperations } from '#contracts/http/product-inventory.ts'
 import { Problem } from '#contracts/problems.ts'
 import type { Inventory } from '#contracts/resources/inventory.ts'
+import { keepBefore } from '#platform/audit.ts'
 import type { Transaction } from '#platform/database.ts'
 import type { Input } from '#platform/handlers.ts'
 import { announceAll } from '#platform/outbox.ts'
@@ -16,6 +17,8 @@ export async function updateInventory(
   const book = await openStockBook(tx, [variantId])
   const item = book.item(variantId)
   if (!item) throw new Problem('not-found', 'There is no such variant')
+  const [before] = await readInventories(tx, [variantId])
+  keepBefore(tx, shown(before!))
   const { lowStockThreshold = item.lowStockThreshold, tracked = item.tracked } = body
   if (tracked !== item.tracked && item.levels.some(level => level.reserved > 0)) {
     throw new Problem('open-reservations', 'Counting cannot begin or end while stock is held for orders')

@@ -1,6 +1,7 @@
 import type { inventoryOperations } from '#contracts/http/product-inventory.ts'
 import { Problem } from '#contracts/problems.ts'
 import type { Location } from '#contracts/resources/inventory.ts'
+import { keepBefore } from '#platform/audit.ts'
 import type { Transaction } from '#platform/database.ts'
 import { checkVersion } from '#platform/etag.ts'
 import type { Input } from '#platform/handlers.ts'
@@ -15,6 +16,7 @@ export async function updateLocation(
 ): Promise<Location> {
   const [before] = await tx.query<LocationRow>('select * from locations where location_id = $1 for update', [params.locationId])
   if (!before) throw new Problem('not-found', 'There is no such location')
+  keepBefore(tx, toLocation(before))
   checkVersion(expected, before.version)
   const { name = before.name, priority = before.priority, active = before.active } = body
   if (name === before.name && priority === before.priority && active === before.active) return toLocation(before)

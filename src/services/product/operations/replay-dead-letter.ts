@@ -6,7 +6,7 @@ import { replayDeadLetter as replay } from '#platform/resolve-dead-letters.ts'
 /** Has a transaction of its own, since a replay that fails keeps its new error. */
 export function replayDeadLetter(
   { database, consumers }: Reading,
-  { params, actor }: Input<typeof operationsOperations.replayDeadLetter>
+  { params, actor, audited }: Input<typeof operationsOperations.replayDeadLetter>
 ): Promise<DeadLetter> {
-  return replay(database, consumers, params.deadLetterId, actor.subject)
+  return replay(database, consumers, params.deadLetterId, actor.subject, audited)
 }

@@ -6,8 +6,8 @@ import { replayDeadLetters as replay } from '#platform/resolve-dead-letters.ts'
 /** Has a transaction of its own for each. */
 export function replayDeadLetters(
   { database, consumers }: Reading,
-  { body, actor }: Input<typeof operationsOperations.replayDeadLetters>
+  { body, actor, audited }: Input<typeof operationsOperations.replayDeadLetters>
 ): Promise<ReplayedDeadLetters> {
   const { after, limit, dryRun, ...filter } = body
-  return replay(database, consumers, { filter, after, limit, dryRun }, actor.subject)
+  return replay(database, consumers, { filter, after, limit, dryRun }, actor.subject, audited)
 }

@@ -1,4 +1,5 @@
 import type { priceOperations } from '#contracts/http/product-prices.ts'
+import { keepBefore } from '#platform/audit.ts'
 import type { Transaction } from '#platform/database.ts'
 import { checkVersion } from '#platform/etag.ts'
 import type { Input } from '#platform/handlers.ts'
@@ -10,6 +11,7 @@ export async function deletePriceList(
   { params: { priceListId }, expected, actor }: Input<typeof priceOperations.deletePriceList>
 ): Promise<undefined> {
   const list = await lockPriceList(tx, priceListId)
+  keepBefore(tx, list)
   checkVersion(expected, list.version)
   const at = await beginListChange(tx, priceListId)
   if (list.status === 'active') closePeriod(tx, priceListId, { at, actor: actor.subject })

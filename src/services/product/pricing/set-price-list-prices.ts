@@ -2,6 +2,7 @@ import type { priceOperations } from '#contracts/http/product-prices.ts'
 import { type Fault, Problem } from '#contracts/problems.ts'
 import { toMinor } from '#contracts/resources/money.ts'
 import type { ListedPrice, PriceListPrices, SetListedPrice } from '#contracts/resources/price-list.ts'
+import { keepBefore } from '#platform/audit.ts'
 import type { Transaction } from '#platform/database.ts'
 import { violated } from '#platform/database-errors.ts'
 import type { Input } from '#platform/handlers.ts'
@@ -27,6 +28,7 @@ export async function setPriceListPrices(
   const known = await readPrices(tx, priceListId, [...review.productOf.keys()])
   const planned = given.map(terms => plan(terms, known, priceListId, review))
   checkOverlaps(planned, known)
+  keepBefore(tx, { data: planned.flatMap(({ priceId }) => known.filter(each => each.priceId === priceId)) })
   const written = planned.filter(price => !known.some(each => same(each, price)))
   await store(tx, written, { at: review.at, actor: actor.subject })
   announceAll(tx, await review.end())

@@ -1,5 +1,6 @@
 import type { priceOperations } from '#contracts/http/product-prices.ts'
 import type { VariantPrices } from '#contracts/resources/price.ts'
+import { keepBefore } from '#platform/audit.ts'
 import type { Transaction } from '#platform/database.ts'
 import { checkVersion } from '#platform/etag.ts'
 import type { Input } from '#platform/handlers.ts'
@@ -13,6 +14,7 @@ import { pricesOf, variantPricesOf } from './price.ts'
 export async function setPrices(tx: Transaction, input: Input<typeof priceOperations.setPrices>): Promise<VariantPrices> {
   const { variantId } = input.params
   const { variant, ...locked } = await lockProductOf(tx, variantId)
+  keepBefore(tx, variantPricesOf(variant))
   checkVersion(input.expected, variant.version)
   const after = withVariant(locked.product, { ...variant, prices: pricesOf(input.body.prices) })
   return variantPricesOf(variantIn(await storeProduct(tx, locked, after, input.actor.subject), variantId))

@@ -1,6 +1,7 @@
 import type { priceOperations } from '#contracts/http/product-prices.ts'
 import { Problem } from '#contracts/problems.ts'
 import type { PriceList } from '#contracts/resources/price-list.ts'
+import { keepBefore } from '#platform/audit.ts'
 import type { Transaction } from '#platform/database.ts'
 import { violated } from '#platform/database-errors.ts'
 import { checkVersion } from '#platform/etag.ts'
@@ -21,6 +22,7 @@ export async function updatePriceList(
   { params: { priceListId }, body, expected, actor }: Input<typeof priceOperations.updatePriceList>
 ): Promise<PriceList> {
   const before = await lockPriceList(tx, priceListId)
+  keepBefore(tx, before)
   checkVersion(expected, before.version)
   const after = { ...before, ...body }
   const names = ['code', 'name', 'channel', 'customerGroup', 'priority', 'status'] as const

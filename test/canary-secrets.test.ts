@@ -1,0 +1,177 @@
+/** Secrets that the program is given or shown are in nothing that it tells: its log, traces, metrics, refusals and audit log; and nobody writes its log for it. */
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { request } from 'node:http'
+import { after, before, test } from 'node:test'
+import { settings } from '#platform/config.ts'
+import { openDatabase } from '#platform/database.ts'
+import { quiet } from './support/messaging.ts'
+import { startCollector } from './support/otlp-collector.ts'
+import { createTestDatabase } from './support/postgres.ts'
+import { eventually } from './support/world.ts'
+
+const canaries = new Map<string, string>()
+/** A secret of its own, to be found nowhere. */
+function canary(name: string): string {
+  const value = `canary${randomBytes(16).toString('hex')}`
+  canaries.set(name, value)
+  return value
+}
+
+/** Settings that are secrets, each with how it holds one. */
+const secretSettings: Readonly<Record<string, (secret: string) => string>> = {
+  DATABASE_URL: secret => secret,
+  BROKER_PASSWORD: secret => secret,
+  BROKER_TLS_KEY: secret => secret,
+  CLIENT_SECRET: secret => secret,
+  OTEL_EXPORTER_OTLP_HEADERS: secret => `x-collector-key=${secret}`,
+  SIGNING_KEY_SECRET: secret => secret
+}
+/** They have words of secrets in their names, and hold none. */
+const noSecrets = ['SIGNING_KEY_RETENTION_DAYS', 'API_KEY_ENVIRONMENT', 'BROKER_SASL_MECHANISM']
+
+test('every setting that may be a secret is tried here', () => {
+  const names = Object.keys(settings.properties).filter(
+    name => /SECRET|PASSWORD|KEY|TOKEN|CREDENTIAL|OTLP_HEADERS|^DATABASE_URL$/.test(name) && !noSecrets.includes(name)
+  )
+  const files = names.filter(name => !Object.hasOwn(secretSettings, name) && !/TLS_KEY$|^TOKEN_URL$/.test(name))
+  assert.deepEqual(files, [])
+})
+
+type Told = { log: string; metrics: string; traces: Buffer; refusals: string; audit: string }
+let told: Told
+const replies: { status: number; body: string }[] = []
+const stack = new AsyncDisposableStack()
+after(() => stack.disposeAsync())
+
+before(async () => {
+  const database = stack.use(await createTestDatabase())
+  const admin = stack.use(openDatabase({ url: database.url, schema: 'public', poolSize: 1, log: quiet }))
+  const role = `canary_${randomBytes(4).toString('hex')}`
+  const databaseUrl = new URL(database.url)
+  databaseUrl.username = role
+  databaseUrl.password = canary('DATABASE_URL')
+  await admin.query(`create role ${role} superuser login password '${databaseUrl.password}'`)
+  stack.defer(async () => {
+    await admin.query(`reassign owned by ${role} to current_user`)
+    await admin.query(`drop owned by ${role}`)
+    await admin.query(`drop role ${role}`)
+  })
+  const collector = stack.use(await startCollector())
+  const secrets = Object.entries(secretSettings).filter(([name]) => name !== 'DATABASE_URL')
+  const child = spawn(process.execPath, ['src/main.ts'], {
+    env: {
+      ...process.env,
+      ...Object.fromEntries(secrets.map(([name, holding]) => [name, holding(canary(name))])),
+      CLIENT_ID: 'product-service',
+      DATABASE_URL: databaseUrl.href,
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+      PORT: '0',
+      LOG_LEVEL: 'trace',
+      LOG_FORMAT: 'json',
+      SAMPLE_CATALOG: '0'
+    },
+    stdio: ['ignore', 'pipe', 'pipe']
+  })
+  stack.defer(() => void child.kill('SIGKILL'))
+  let log = ''
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', text => (log += text))
+  const ready = await eventually(
+    async () => log.split('\n').find(line => line.includes('"msg":"ready"')),
+    line => line !== undefined || child.exitCode !== null,
+    120_000
+  )
+  assert.ok(ready, log)
+  const { url, urls } = JSON.parse(ready) as { url: string; urls: Record<string, string> }
+  await askEverything(url)
+  // A connection that breaks under a request is told of, too.
+  await admin.query(`select pg_terminate_backend(pid) from pg_stat_activity where usename = 'product' and datname = current_database()`)
+  await ask(url, 'GET', '/v1/categories', { authorization: `Bearer ${canaries.get('token')}` })
+  const recorded = () => readAudit(databaseUrl.href)
+  const audit = await eventually(recorded, text => text.includes('insufficient-scope') && text.includes('createApiKey'))
+  await eventually(async () => collector.spans.length, count => count > 5)
+  const addresses = [url, ...Object.values(urls).map(each => new URL(each).origin)]
+  const metrics = (await Promise.all(addresses.map(async each => (await fetch(`${each}/metrics`)).text()))).join('\n')
+  const ended = once(child, 'exit')
+  child.kill('SIGTERM')
+  await ended
+  const refusals = replies.filter(({ status }) => status >= 400).map(({ body }) => body)
+  told = { log, metrics, traces: Buffer.concat(collector.bodies), refusals: refusals.join('\n'), audit }
+})
+
+async function ask(url: string, method: string, path: string, headers: Record<string, string>, body?: string): Promise<string> {
+  const { hostname, port } = new URL(url)
+  const asked = request({ hostname, port, method, path, headers: { 'content-type': 'application/json', ...headers } })
+  asked.end(body)
+  const [reply] = await once(asked, 'response')
+  let text = ''
+  for await (const chunk of reply) text += chunk
+  replies.push({ status: reply.statusCode, body: text })
+  return text
+}
+
+const FORGED = '{"level":50,"forged":true,"msg":"forged"}'
+const ANSI = '\u001b[31m'
+
+async function askEverything(url: string): Promise<void> {
+  const form = { 'content-type': 'application/x-www-form-urlencoded' }
+  const client = (secret: string) => `grant_type=client_credentials&client_id=admin&client_secret=${secret}`
+  await ask(url, 'POST', '/oauth/token', form, client(canary('wrong client secret')))
+  const token = JSON.parse(await ask(url, 'POST', '/oauth/token', form, client('admin-secret'))).access_token as string
+  canaries.set('token', token)
+  canaries.set('signature of the token', token.split('.')[2]!)
+  const authorization = `Bearer ${token}`
+  const secretBody = JSON.stringify({ name: 'x', secret: canary('a webhook’s secret'), signature: canary('signature in a body') })
+  const issued = await ask(url, 'POST', '/v1/api-keys', { authorization }, JSON.stringify({ name: 'Partner', scopes: ['catalog:read'] }))
+  const { key } = JSON.parse(issued) as { key: string }
+  canaries.set('API key', key)
+  canaries.set('secret of the API key', key.split('_').at(-1)!.slice(0, 32))
+  await ask(url, 'GET', '/v1/categories', { 'x-api-key': key })
+  await ask(url, 'POST', '/v1/categories', { 'x-api-key': key }, secretBody)
+  const tampered = `${key.slice(0, -6)}AAAAAA`
+  await ask(url, 'GET', '/v1/categories', { 'x-api-key': tampered })
+  await ask(url, 'GET', '/v1/categories', { 'x-api-key': canary('no API key') })
+  await ask(url, 'GET', '/v1/categories', { authorization: `Bearer ${canary('no token')}` })
+  await ask(url, 'GET', '/v1/categories', { authorization: `Basic ${canary('basic credentials')}`, cookie: `s=${canary('cookie')}` })
+  await ask(url, 'GET', `/v1/categories?access_token=${canary('token in the query')}`, { authorization })
+  await ask(url, 'POST', '/v1/categories', { authorization, 'ce-signature': canary('signature in a header') }, secretBody)
+  await ask(url, 'POST', '/v1/categories', { authorization }, `{"name":"${canary('body that is no JSON')}`)
+  await ask(url, 'POST', '/v1/products', { authorization }, JSON.stringify({ title: 'Boot', slug: canary('value that is refused').toUpperCase() }))
+  // What people write, in places that are told: it may be read, and may not look like anything else.
+  const written = encodeURIComponent(`x\r\n${FORGED}\n${ANSI}`)
+  await ask(url, 'GET', `/v1/categories/${written}`, { authorization, 'x-request-id': `y ${FORGED}`, 'user-agent': FORGED })
+  await ask(url, 'DELETE', `/v1/products/${written}`, { authorization })
+  await ask(url, 'POST', '/v1/categories', { authorization }, JSON.stringify({ name: `z\n${FORGED}${ANSI}` }))
+}
+
+async function readAudit(url: string): Promise<string> {
+  await using database = openDatabase({ url, schema: 'public', poolSize: 1, log: quiet })
+  const rows = await database.query<{ text: string }>(
+    ['product', 'order', 'user', 'search'].map(schema => `select r::text as text from "${schema}".audit_records r`).join(' union all ')
+  )
+  return rows.map(({ text }) => text).join('\n')
+}
+
+for (const where of ['log', 'metrics', 'traces', 'refusals', 'audit'] satisfies (keyof Told)[]) {
+  test(`no secret is in what is told as ${where}`, () => {
+    const text = told[where]
+    assert.ok(text.length > 100, `${where} tells something`)
+    const found = [...canaries].filter(([, secret]) => text.includes(secret)).map(([name]) => name)
+    assert.deepEqual(found, [])
+    assert.ok(canaries.size >= 20)
+  })
+}
+
+test('every line of the log is one JSON object with level and time, and none was written by somebody else', () => {
+  const lines = told.log.trimEnd().split('\n')
+  assert.ok(lines.length > 20)
+  for (const line of lines) {
+    const entry = JSON.parse(line)
+    assert.equal(typeof entry.level, 'number', line)
+    assert.match(entry.time, /^\d{4}-\d\d-\d\dT.*Z$/, line)
+    assert.equal(entry.forged, undefined, line)
+  }
+  assert.ok(!told.log.includes('\u001b') && !told.log.includes('\r'))
+})
