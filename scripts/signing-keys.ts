@@ -45,7 +45,12 @@ async function run(args: string[]): Promise<void> {
   const sealing = openSealing(config.SIGNING_KEY_SECRET)
 
   if (command === 'rotate') {
-    const next = await rotateSigningKey(database, sealing, seconds, auditedCommand('signing-keys rotate', { type: 'signing-key', id: null }))
+    const next = await rotateSigningKey(
+      database,
+      sealing,
+      seconds,
+      auditedCommand('signing-keys rotate', { type: 'signing-key', id: null })
+    )
     console.log(`${next.kid} ${next.made ? 'is published, and' : 'waits already: it'} signs from ${next.activeFrom}`)
   } else if (command === 'revoke') {
     const audited = auditedCommand('signing-keys revoke', { type: 'signing-key', id: kid! })

@@ -114,6 +114,7 @@ const doors: Door[] = [
       'src/platform/api-key-check.ts',
       'src/platform/auth.ts',
       'src/platform/documents.ts',
+      'src/platform/known-users.ts',
       'src/platform/listings.ts',
       'src/platform/rate-limit.ts'
     ]

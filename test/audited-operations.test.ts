@@ -20,7 +20,8 @@ const services = [
   { service: searchService, validRequest: validSearchRequest }
 ] satisfies { service: Service; validRequest: unknown }[]
 
-const changing = (service: Service) => Object.entries<Operation>(service.api.operations).filter(([, { method }]) => method !== 'GET')
+const changing = (service: Service) =>
+  Object.entries<Operation>(service.api.operations).filter(([, { method }]) => method !== 'GET')
 
 /** Their records are entries of the ledger, which the ledger's own tests speak of. */
 const ofLedger = ['createAdjustments', 'createReservation', 'commitReservation', 'releaseReservation']
@@ -32,7 +33,9 @@ test('what leaves no record is in a list, with what records it instead', () => {
   const named = (audit: Operation['audit']) => all.filter(([, operation]) => operation.audit === audit).map(([name]) => name)
   assert.deepEqual(named('ledger').sort(), ofLedger.toSorted())
   assert.deepEqual(named('nothing').sort(), changingNothing.toSorted())
-  const reading = services.flatMap(({ service }) => Object.values<Operation>(service.api.operations)).filter(each => each.method === 'GET')
+  const reading = services
+    .flatMap(({ service }) => Object.values<Operation>(service.api.operations))
+    .filter(each => each.method === 'GET')
   assert.ok(reading.every(({ audit }) => audit === undefined))
 })
 
@@ -87,7 +90,9 @@ for (const { service, validRequest } of services) {
         assert.ok(reply.status < 300 || reply.status === 409, JSON.stringify(reply.body))
         if (!operationId.startsWith('replay')) await ask(operation, valid, headers)
         const records = await recordsOf(running, headers['x-request-id'])
-        assert.equal(records.length, isRecorded ? 1 : 0)
+        // Of many that are replayed, each has a transaction of its own.
+        const changes = operationId === 'replayDeadLetters' ? reply.body.replayed + reply.body.failed : 1
+        assert.equal(records.length, isRecorded ? changes : 0)
         const [record] = records
         if (!record) return
         assert.deepEqual(
@@ -148,10 +153,13 @@ test('a change is recorded with what was and what is of the members that differ'
   const [record] = await running.database.query<Recorded>(`select * from audit_records where operation = 'updateProduct'`)
   const { updatedAt: _, ...before } = JSON.parse(record!.before!)
   const { updatedAt: __, ...after } = JSON.parse(record!.after!)
-  assert.deepEqual([before, after], [
-    { title: 'Boot', version: 1 },
-    { title: 'Shoe', version: 2 }
-  ])
+  assert.deepEqual(
+    [before, after],
+    [
+      { title: 'Boot', version: 1 },
+      { title: 'Shoe', version: 2 }
+    ]
+  )
   assert.deepEqual([record!.resource_type, record!.resource_id], ['product', product.productId])
 })
 

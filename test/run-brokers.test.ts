@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, beforeEach, describe, test } from 'node:test'
-import { type BrokerKind, brokerKinds, neededBy } from '../scripts/test/broker-kinds.ts'
+import { type BrokerKind, brokerKinds, neededBy, type OwnKind, ownKinds } from '../scripts/test/broker-kinds.ts'
 import { startBrokers } from '../scripts/test/run-brokers.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'run-brokers-'))
@@ -93,6 +93,26 @@ describe('the brokers of a test run', () => {
     const failing = { what: 'Breed hares', run: () => Promise.reject(new Error('no carrots')) }
     await using again = await brokersFor([sharing], { ...hare, install: failing })
     assert.deepEqual(again.missing, brokers.missing)
+  })
+
+  test('what tests only ever start for themselves, such as nginx, is installed for them, and else missing in a sentence', async () => {
+    const { name, canStart, install } = hare
+    const own = { name, says: { own: hare.says.own }, canStart, install }
+    const missingFor = async (files: string[], kind: OwnKind) => {
+      await using brokers = await startBrokers(files, error => failures.push(error.message), [kind])
+      return brokers.missing
+    }
+    there = false
+    assert.deepEqual([await missingFor([sharing, neither], own), did], [[], []])
+    assert.deepEqual(
+      [await missingFor([owning], { ...own, install: undefined }), did],
+      [['Hare could not be had: its tests were SKIPPED'], []]
+    )
+    assert.deepEqual([await missingFor([owning], own), did], [[], ['install']])
+    const [nginx] = ownKinds
+    for (const path of ['test/nginx.test.ts', 'test/journeys/through-nginx.test.ts'])
+      assert.ok((await neededBy([path], nginx!)).own, path)
+    assert.equal((await neededBy(['test/journeys/readme.test.ts'], nginx!)).own, false)
   })
 
   test('one that does not come up ends the run', async () => {

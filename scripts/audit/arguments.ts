@@ -50,7 +50,8 @@ export function readArguments(args: readonly string[]): AuditOptions {
   const { format } = values
   if (format !== 'ndjson' && format !== 'csv') throw new UsageError('--format is ndjson or csv')
   const before = values.before === undefined ? undefined : timeOf('before', values.before)
-  if ((command === 'prune') !== (before !== undefined)) throw new UsageError(`prune needs --before, and nothing else takes it.\n${USAGE}`)
+  if ((command === 'prune') !== (before !== undefined))
+    throw new UsageError(`prune needs --before, and nothing else takes it.\n${USAGE}`)
   if (before && before.getTime() > Date.now()) throw new UsageError('--before is in the future')
   return { command, serviceName: values.service, expected, format, filter: filterOf(values), before }
 }

@@ -28,7 +28,9 @@ export const commands: Readonly<Record<Command, (asked: Asked) => Promise<boolea
     for (const { position, detail } of faults) out.write(`${position === null ? '' : `position ${position}: `}${detail}\n`)
     for (const note of notes.slice(0, 5)) out.write(`note: ${note}\n`)
     const from = origin.position === 0 ? '' : ` after position ${origin.position}, before which it was pruned`
-    out.write(`${sealed} records sealed${from}, ${unsealed} waiting; ${checkpoints} checkpoints; the chain stands at ${nameOf(head)}\n`)
+    out.write(
+      `${sealed} records sealed${from}, ${unsealed} waiting; ${checkpoints} checkpoints; the chain stands at ${nameOf(head)}\n`
+    )
     out.write(faults.length === 0 ? 'the audit log is whole\n' : `the audit log is broken in ${faults.length} place(s)\n`)
     return faults.length === 0
   },
@@ -48,7 +50,9 @@ export const commands: Readonly<Record<Command, (asked: Asked) => Promise<boolea
       audited: auditedCommand('audit prune', { type: 'audit-log', id: serviceName })
     })
     out.write(
-      origin ? `${deleted} records deleted; the chain begins after ${nameOf(origin)}\n` : 'nothing is older, or nothing that can go\n'
+      origin
+        ? `${deleted} records deleted; the chain begins after ${nameOf(origin)}\n`
+        : 'nothing is older, or nothing that can go\n'
     )
     return true
   }

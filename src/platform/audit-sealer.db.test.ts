@@ -28,7 +28,9 @@ const sealedCount = async () => (await database.query<{ count: number }>('select
 async function assertWhole(): Promise<number> {
   await sealed(database)
   const changes = await database.query("select thing_id || ' ' || n as change from changes order by 1")
-  const records = await database.query(`select resource_id || ' ' || (after::jsonb ->> 'n') as change from audit_records order by 1`)
+  const records = await database.query(
+    `select resource_id || ' ' || (after::jsonb ->> 'n') as change from audit_records order by 1`
+  )
   assert.deepEqual(records, changes)
   const verdict = await verifyAuditLog(database, service.name)
   assert.deepEqual(verdict.faults, [])
@@ -77,7 +79,10 @@ for (const place of ['audit.in-seal', 'audit.after-seal'] satisfies Failpoint[])
         await using sealer = startPart('seal', tested.url, `${place}=kill@${2 + kills}`)
         await sealer.ended
         const { faults } = await verifyAuditLog(database, service.name)
-        assert.deepEqual(faults.filter(({ detail }) => detail !== 'there is no checkpoint that states where it ends'), [])
+        assert.deepEqual(
+          faults.filter(({ detail }) => detail !== 'there is no checkpoint that states where it ends'),
+          []
+        )
       }
     }
     await using _ = startTestedSealer(database)

@@ -69,7 +69,9 @@ test('a time changed by a microsecond is found where it is', async () => {
 })
 
 test('one bit flipped in a hash is found where it is, and breaks what follows it', async () => {
-  const faults = await faultsAfter(tx => tx.query('update audit_seals set hash = set_bit(hash, 9, 1 - get_bit(hash, 9)) where position = 4'))
+  const faults = await faultsAfter(tx =>
+    tx.query('update audit_seals set hash = set_bit(hash, 9, 1 - get_bit(hash, 9)) where position = 4')
+  )
   assert.deepEqual(new Set(positions(faults)), new Set([4, 5]))
 })
 

@@ -51,7 +51,8 @@ export function verifyAuditLog(database: Database, service: string, expected?: L
       if (link.position > head.position)
         tell(link.position, `the chain ends at position ${head.position}, and once came to ${nameOf(link)}`)
     if (expected && expected.position < origin.position) notes.push('what you expect lies before what is kept')
-    if (sealed > 0 && !stated.some(({ kind }) => kind === 'sealed')) tell(head.position, 'there is no checkpoint that states where it ends')
+    if (sealed > 0 && !stated.some(({ kind }) => kind === 'sealed'))
+      tell(head.position, 'there is no checkpoint that states where it ends')
     const unsealed = await checkUnsealed(tx, tell)
     return { faults, sealed, unsealed, origin, head, checkpoints: stated.length, notes }
   })

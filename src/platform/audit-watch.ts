@@ -8,15 +8,20 @@ const read = `select coalesce(extract(epoch from clock_timestamp() - (
 
 const watched = new Map<string, Database>()
 
-gaugeRead('audit_unsealed_oldest_seconds', 'Age of the oldest record of the audit log that is not in its chain', ['service'], async () => {
-  const ages = await Promise.all(
-    [...watched].map(async ([service, database]) => {
-      const rows = await database.query<{ age: number }>(read).catch(() => [])
-      return rows.map(({ age }) => ({ labels: { service }, value: age }))
-    })
-  )
-  return ages.flat()
-})
+gaugeRead(
+  'audit_unsealed_oldest_seconds',
+  'Age of the oldest record of the audit log that is not in its chain',
+  ['service'],
+  async () => {
+    const ages = await Promise.all(
+      [...watched].map(async ([service, database]) => {
+        const rows = await database.query<{ age: number }>(read).catch(() => [])
+        return rows.map(({ age }) => ({ labels: { service }, value: age }))
+      })
+    )
+    return ages.flat()
+  }
+)
 
 /** Shows it in /metrics until disposed. */
 export function watchAudit(service: string, database: Database): Disposable {

@@ -55,7 +55,11 @@ export type Outcome = { audited: Audited; result: unknown; status?: number; of?:
 
 /** Records what attempts came to in the transaction of their changes, without waiting for it. */
 export function recordOutcomes(tx: Transaction, outcomes: readonly Outcome[]): void {
-  if (outcomes.length > 0) insertRecords(tx, outcomes.map(outcome => rowOf(tx, outcome)))
+  if (outcomes.length > 0)
+    insertRecords(
+      tx,
+      outcomes.map(outcome => rowOf(tx, outcome))
+    )
 }
 
 function rowOf(tx: Transaction, { audited, result, status, of = tx }: Outcome): AuditRow {

@@ -64,7 +64,8 @@ suite('what cannot be meant is refused at the start', () => {
       NODE_ENV: 'production',
       DATABASE_URL: 'postgres://x/y?sslmode=verify-full',
       ISSUER_URL: 'https://x',
-      JWKS_URL: 'https://x/jwks'
+      JWKS_URL: 'https://x/jwks',
+      USER_CHECKS: 'off'
     }
     assert.throws(
       () => readConfig(production),

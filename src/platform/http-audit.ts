@@ -10,7 +10,9 @@ import { traceIdOf } from './trace.ts'
 
 /** A request that leaves a record when it is done; undefined for those that read, and for stock, which the ledger records. */
 export function auditedOf(operation: Operation, request: FastifyRequest): Audited | undefined {
-  return changes(operation) && operation.audit === undefined ? attemptOf(operation, request) : undefined
+  // Nobody is known where anybody may ask.
+  const known = operation.scope !== null
+  return known && changes(operation) && operation.audit === undefined ? attemptOf(operation, request) : undefined
 }
 
 function changes({ method }: Operation): boolean {

@@ -21,7 +21,7 @@ export function answerFeed(edge: Edge, { run }: FeedHandler): Answer {
   return async (request, reply) => {
     const asked = run(inputOf(request, undefined))
     // Here and not in the behaviour: no feed can forget it.
-    const question = { ...asked, types: asked.types }
+    const question = { ...asked, types: edge.eventPermissions.narrow(asked.types, request.actor) }
     reply.header('cache-control', 'no-store')
     if (acceptsStream(request.headers.accept)) return stream(edge, request, reply, question)
     const page = await readFeedPage(edge.database, question, { limit: question.limit, bytes: PAGE_BYTES })

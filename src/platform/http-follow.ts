@@ -143,6 +143,8 @@ function observe(service: string, request: FastifyRequest, reply: FastifyReply, 
       status,
       ms: Math.round(reply.elapsedTime * 10) / 10,
       actor: request.actor?.subject,
+      // Who acts for a user is not the user.
+      client: request.actor?.userId === undefined ? undefined : request.actor.clientId,
       requestId: reply.getHeader('x-request-id'),
       traceparent: request.traceparent
     },

@@ -17,9 +17,10 @@ export function startIntegrationViews(options: {
   service: string
   database: Database
   parts: () => readonly string[]
+  /** Whose view it is; without it that of this process. */
+  process?: string
 }): AsyncDisposable {
-  const { service, database, parts } = options
-  const self = `${hostname()}:${process.pid}`
+  const { service, database, parts, process: self = `${hostname()}:${process.pid}` } = options
   const stopping = new AbortController()
 
   async function write(): Promise<void> {

@@ -25,8 +25,9 @@ before(async () => {
     USER_SERVICE_URL: first.urls.user!,
     PRODUCT_SERVICE_URL: `http://127.0.0.1:${port}/v1`
   }
+  const neighbours = world.start(['order', 'search', 'gateway'], settings)
   product = await world.start(['product.api', 'product.relay'], { ...settings, PORT: String(port) })
-  const { url, urls } = await world.start(['order', 'search', 'gateway'], settings)
+  const { url, urls } = await neighbours
   admin = world.client(new URL(product.urls.product!).origin, `${issuer}/oauth/token`)
   questions = {
     'the Product Service': `${product.urls.product}/products?limit=1`,

@@ -7,6 +7,9 @@ import { type FaultProxy, openFaultProxy } from '../support/fault-proxy.ts'
 import { freePort } from '../support/free-port.ts'
 import { eventually, openWorld, type Running, type World } from '../support/world.ts'
 
+/** Processes begin one after another, on a machine that may be busy. */
+const SLOW = { timeout: 300_000 }
+
 let world: World
 let broker: FaultProxy
 let client: HttpClient
@@ -33,7 +36,7 @@ before(async () => {
   consumers = await world.start(['product.consumers'], settings)
   const { url } = await world.start(['product.api', 'product.relay'], settings)
   client = world.client(url, `${users.url}/oauth/token`)
-})
+}, SLOW)
 after(async () => {
   await broker[Symbol.asyncDispose]()
   await world[Symbol.asyncDispose]()
@@ -49,12 +52,12 @@ const seen = (name: string, wanted: (integration: Integration) => boolean) =>
   eventually(
     async () => (await listed()).get(name)!,
     integration => integration !== undefined && wanted(integration),
-    60_000
+    120_000
   )
 
 const is = (state: string) => (integration: Integration) => integration.state === state
 
-test('everything that is well is up, as each process sees it, and what is not there is not', { timeout: 120_000 }, async () => {
+test('everything that is well is up, as each process sees it, and what is not there is not', SLOW, async () => {
   const service = await seen('user-service', each => each.state === 'up' && each.processes.length === 2)
   assert.equal(service.breaker, 'closed')
   assert.ok(Date.now() - Date.parse(service.lastSuccessAt!) < 20_000)
@@ -75,7 +78,7 @@ test('everything that is well is up, as each process sees it, and what is not th
   for (const secret of [new URL(world.databaseUrl).password, publisher, '-secret']) assert.ok(!secret || !told.includes(secret))
 })
 
-test('the User Service is down once it is killed, and up once it is back', { timeout: 180_000 }, async () => {
+test('the User Service is down once it is killed, and up once it is back', SLOW, async () => {
   await users.kill('SIGKILL')
   const down = await seen('user-service', is('down'))
   assert.match(down.lastError!, /^unreachable \(ECONNREFUSED\)$/)
@@ -87,20 +90,22 @@ test('the User Service is down once it is killed, and up once it is back', { tim
   assert.ok(Date.parse(up.lastSuccessAt!) > Date.parse(up.lastErrorAt!))
 })
 
-test('the broker is down once its line is cut, what waits for it is counted, and it is up once the line is whole', {
-  timeout: 180_000
-}, async () => {
-  broker.cut()
-  assert.match((await seen('broker', is('down'))).lastError!, /^unreachable|^no answer/)
-  const product = { title: 'Lamp', variants: [{ sku: 'LAMP', prices: [] }] }
-  assert.equal((await client.call('POST', '/v1/products', { body: product })).status, 201)
-  await seen('outlet broker', each => each.lag! > 0)
-  broker.heal()
-  await seen('broker', is('up'))
-  await seen('outlet broker', each => each.state === 'up' && each.lag === 0)
-})
+test(
+  'the broker is down once its line is cut, what waits for it is counted, and it is up once the line is whole',
+  SLOW,
+  async () => {
+    broker.cut()
+    assert.match((await seen('broker', is('down'))).lastError!, /^unreachable|^no answer/)
+    const product = { title: 'Lamp', variants: [{ sku: 'LAMP', prices: [] }] }
+    assert.equal((await client.call('POST', '/v1/products', { body: product })).status, 201)
+    await seen('outlet broker', each => each.lag! > 0)
+    broker.heal()
+    await seen('broker', is('up'))
+    await seen('outlet broker', each => each.state === 'up' && each.lag === 0)
+  }
+)
 
-test('a process that has gone has no say any more', { timeout: 60_000 }, async () => {
+test('a process that has gone has no say any more', SLOW, async () => {
   await consumers.kill('SIGKILL')
   const alone = await seen('broker', each => each.processes.length === 1)
   assert.deepEqual(alone.processes[0]!.parts, ['api', 'relay'])

@@ -43,7 +43,7 @@ function aclsOf(call: readonly string[]): Acl[] {
   }))
 }
 
-describe('Kafka with the rules that are printed for it', { skip: noOwnKafka, timeout: 400_000 }, () => {
+describe('Kafka with the rules that are printed for it', { skip: noOwnKafka, timeout: 600_000 }, () => {
   let server: KafkaServer
   let script: string
   const stack = new AsyncDisposableStack()

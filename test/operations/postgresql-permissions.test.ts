@@ -16,7 +16,7 @@ const consumers = {
 }
 const refused = { code: '42501' }
 
-describe('the PostgreSQL broker with the rules that are printed for it', { timeout: 240_000 }, () => {
+describe('the PostgreSQL broker with the rules that are printed for it', { timeout: 600_000 }, () => {
   const stack = new AsyncDisposableStack()
   let sql: pg.Pool
   let script: string

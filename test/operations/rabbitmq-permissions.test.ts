@@ -17,7 +17,7 @@ const consumers = {
 }
 const quorum = { durable: true, arguments: { 'x-queue-type': 'quorum' } }
 
-describe('RabbitMQ with the rules that are printed for it', { skip: noOwnRabbitMq, timeout: 300_000 }, () => {
+describe('RabbitMQ with the rules that are printed for it', { skip: noOwnRabbitMq, timeout: 600_000 }, () => {
   let server: RabbitMqServer
   let rules: Definitions
   const opened: ChannelModel[] = []

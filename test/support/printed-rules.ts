@@ -6,7 +6,7 @@ import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 
 const run = promisify(execFile)
-const TIMEOUT_MS = 60_000
+const TIMEOUT_MS = 240_000
 
 /** Runs `npm run permissions` as an operator does, with a setting. Rejects when it fails. */
 export async function printedRules(consumers: object, ...args: readonly string[]): Promise<string> {

@@ -19,7 +19,7 @@ export async function unchanged<Result>(
 async function contents(database: Database, beside: readonly string[]): Promise<Record<string, string>> {
   const tables = await database.query<{ name: string }>(
     `select table_name as name from information_schema.tables where table_schema = $1 and table_type = 'BASE TABLE' and table_name <> all($2) order by 1`,
-    [database.schema, [...beside, 'audit_unsealed']]
+    [database.schema, [...beside, 'audit_unsealed', 'integration_views']]
   )
   const digests = await database.query<{ name: string; digest: string }>(
     tables

@@ -29,7 +29,11 @@ export const AuditRecord = Type.Object(
     before: members('Of a change the members that differ, as they were; of what was deleted all of them'),
     after: members('Of a change the members that differ, as they are; of what was created all of them'),
     position: Nullable(
-      Type.Integer({ minimum: 1, format: 'int64', description: 'Its place in the chain; null until it is sealed, about a second later' })
+      Type.Integer({
+        minimum: 1,
+        format: 'int64',
+        description: 'Its place in the chain; null until it is sealed, about a second later'
+      })
     ),
     hash: Nullable(Type.String({ description: 'Of this record and of every one before it, in hexadecimal' }))
   },

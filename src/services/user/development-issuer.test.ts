@@ -175,7 +175,8 @@ test('production has no development issuer', async () => {
     NODE_ENV: 'production',
     DATABASE_URL: 'postgres://unused/shop?sslmode=verify-full',
     ISSUER_URL: 'https://id.example.com',
-    SIGNING_KEY_SECRET: 'a secret of thirty-two characters or more'
+    SIGNING_KEY_SECRET: 'a secret of thirty-two characters or more',
+    USER_CHECKS: 'off'
   })
   assert.equal((await service.request('POST', '/oauth/token')).status, 404)
   assert.equal((await service.request('GET', '/oauth/jwks')).status, 404)

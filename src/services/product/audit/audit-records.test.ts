@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { startSealer } from '#platform/audit-sealer.ts'
 import { openLog } from '#platform/log.ts'
 import { openSealing } from '#platform/sealing.ts'
 import { openSigner } from '#platform/signing.ts'
-import { startSealer } from '#platform/audit-sealer.ts'
 import { type RunningService, runService } from '../../../../test/support/service.ts'
 import { eventually } from '../../../../test/support/world.ts'
 import { productService } from '../service.ts'
@@ -61,7 +61,10 @@ test('pages follow one another without a gap, and a cursor is for its filters on
   const second = await list(`?limit=2&actor=ada&cursor=${first.nextCursor}`)
   assert.deepEqual([first.data.length, second.data.length, second.nextCursor], [2, 1, null])
   const all = [...first.data, ...second.data].map(({ auditRecordId }: { auditRecordId: number }) => auditRecordId)
-  assert.deepEqual(all, all.toSorted((a: number, b: number) => b - a))
+  assert.deepEqual(
+    all,
+    all.toSorted((a: number, b: number) => b - a)
+  )
   const elsewhere = await service.request('GET', `/v1/audit-records?cursor=${first.nextCursor}`)
   assert.equal(elsewhere.body.code, 'invalid-cursor')
 })
@@ -93,7 +96,9 @@ test('and as rows, of which no cell is run by a spreadsheet', async () => {
 
 test('nobody else reads it: not without the scope', async () => {
   for (const path of ['/v1/audit-records', '/v1/exports/audit-records.ndjson', '/v1/exports/audit-records.csv']) {
-    const { status, body } = await service.request('GET', path, undefined, { authorization: 'Bearer ada catalog:write operations:read' })
+    const { status, body } = await service.request('GET', path, undefined, {
+      authorization: 'Bearer ada catalog:write operations:read'
+    })
     assert.deepEqual([status, body.scope], [403, 'audit:read'])
   }
 })
