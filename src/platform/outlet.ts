@@ -44,16 +44,17 @@ export function startBrokerOutlet(options: {
       await session.query('set synchronous_commit to off')
       const [cursor] = await session.query<{ position: number }>('select position from outlets where name = $1', [OUTLET])
       let position = cursor!.position
-      let prepared = prepare(session, position)
+      let ahead: Promise<Prepared> | undefined
       while (!signal.aborted) {
-        let batch = await prepared
+        let batch = await (ahead ?? prepare(session, position))
         // Signatures are made at send: the key may have been revoked while the broker took its time.
         if (performance.now() - batch.at > PREPARED_MS) batch = await prepare(session, position)
         const { events } = batch
         const until = events.at(-1)?.position ?? position
         // While the broker takes this batch, the next one is read and signed.
-        const next = events.length === BATCH ? prepare(session, until) : undefined
-        next?.catch(() => {})
+        ahead = events.length === BATCH ? prepare(session, until) : undefined
+        // Should this batch fail, nobody asks for it any more.
+        ahead?.catch(() => {})
         if (events.length > 0) {
           await failpoint('outlet.before-publish')
           const accepted = await publish(session, batch)
@@ -63,8 +64,7 @@ export function startBrokerOutlet(options: {
           await failpoint('outlet.after-cursor')
           options.published?.(accepted)
         }
-        if (!next) await follower.next(POLL_MS, signal, events.length)
-        prepared = next ?? prepare(session, position)
+        if (!ahead) await follower.next(POLL_MS, signal, events.length)
       }
     },
     log
