@@ -143,6 +143,23 @@ test('the next batch is signed while the broker takes one, and again when it tak
   assert.deepEqual(signedBy, ['old', 'new'])
 })
 
+test('an outlet whose connection is ended goes on with another one', async () => {
+  const broker = openReceiver()
+  await using _ = started(broker)
+  await changed('cut')
+  await eventually(
+    async () => broker.accepted.length,
+    length => length === 1
+  )
+  await admin.query(`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'tested.outlet broker'`)
+  await changed('cut')
+  await eventually(
+    async () => broker.accepted.length,
+    length => length >= 2
+  )
+  assert.deepEqual(numbersOf(broker.accepted), [1, 2])
+})
+
 test('a broker that is away holds up only its own cursor; when it is back, everything follows in order', async () => {
   const broker = openReceiver()
   await using _ = started(broker)
