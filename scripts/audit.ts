@@ -41,5 +41,5 @@ async function run(options: AuditOptions): Promise<boolean> {
   const url = await migrate(adminUrl, service, log)
   const database = stack.use(openDatabase({ url, schema: service.name, poolSize: 2, log }))
   const admin = stack.use(openDatabase({ url: adminUrl, schema: service.name, poolSize: 1, log }))
-  return commands[options.command]({ database, admin, config, options, out: process.stdout })
+  return await commands[options.command]({ database, admin, config, options, out: process.stdout })
 }

@@ -20,9 +20,11 @@ const refusalOf = (thingId: string) => ({
   change: NOTHING
 })
 const count = async (thingId: string) =>
-  (await database.query<{ count: number }>('select count(*) as count from audit_records where resource_id = $1', [thingId]))[0]!.count
+  (await database.query<{ count: number }>('select count(*) as count from audit_records where resource_id = $1', [thingId]))[0]!
+    .count
 const figure = async (outcome: string) =>
-  (await auditedRefusals.get()).values.find(({ labels }) => labels.service === service.name && labels.outcome === outcome)?.value ?? 0
+  (await auditedRefusals.get()).values.find(({ labels }) => labels.service === service.name && labels.outcome === outcome)?.value ??
+  0
 
 test('what waits is written when the process stops', async () => {
   {

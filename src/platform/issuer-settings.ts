@@ -82,7 +82,10 @@ const isText = (value: unknown): value is string => typeof value === 'string' &&
 const isTexts = (value: unknown): value is string[] => Array.isArray(value) && value.length > 0 && value.every(isText)
 const isHttp = (value: unknown): value is string => isText(value) && URL.canParse(value) && /^https?:\/\//i.test(value)
 
-const url: Check = value => (isHttp(value) && value.length <= URL_LENGTH_MAX && !/[?#]/.test(value) ? undefined : `must be an http(s) URL of at most ${URL_LENGTH_MAX} characters, without query and fragment`)
+const url: Check = value =>
+  isHttp(value) && value.length <= URL_LENGTH_MAX && !/[?#]/.test(value)
+    ? undefined
+    : `must be an http(s) URL of at most ${URL_LENGTH_MAX} characters, without query and fragment`
 const texts: Check = value => (isText(value) || isTexts(value) ? undefined : 'must be a text or a list of texts')
 const places: Check = value => (Array.isArray(value) && value.length === 0 ? undefined : texts(value))
 

@@ -46,6 +46,7 @@ test('a crash before the commit leaves no change and no record; the command tell
   const whole = await audit(world.databaseUrl, 'verify')
   assert.deepEqual([whole.code, /the audit log is whole/.test(whole.out)], [0, true], whole.out)
   const lines = await audit(world.databaseUrl, 'export')
+  assert.equal(lines.code, 0, lines.out)
   assert.equal(JSON.parse(lines.out).operation, 'createCategory')
   assert.equal((await audit(world.databaseUrl, 'verify', '--service', 'nobody')).code, 64)
   assert.equal((await audit(world.databaseUrl, 'burn')).code, 64)
