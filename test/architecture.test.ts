@@ -90,6 +90,7 @@ const doors: Door[] = [
   {
     technology: 'HTTP to others',
     packages: ['undici'],
+    uses: ['fetch'],
     files: ['src/platform/http-client.ts', 'src/platform/http-connector.ts', 'src/platform/http-exchange.ts']
   },
   { technology: 'policies of resilience', packages: ['cockatiel'], files: ['src/platform/resilience.ts'] },

@@ -7,35 +7,22 @@ import type { Api } from '#contracts/define.ts'
 import { UserUpdated } from '#contracts/events/user-events.ts'
 import type { Authenticator } from './actor.ts'
 import type { LookUpApiKey } from './api-key-check.ts'
-import { openRefusals } from './audit-refusals.ts'
 import { startSealer } from './audit-sealer.ts'
 import { watchAudit } from './audit-watch.ts'
-import { openAuthorizer } from './authorize.ts'
 import { watchBacklog } from './backlog.ts'
 import { watchBrokerIntegration } from './broker-integration.ts'
 import { watchBroker } from './broker-watch.ts'
 import { type Config, environmentOf } from './config.ts'
 import { consume } from './consume.ts'
 import { type Consumer, on, type Reaction } from './consumer.ts'
-import { originsOf } from './cors.ts'
 import { openCrashWatch } from './crash-watch.ts'
-import { openCursors } from './cursor.ts'
 import { type Database, openDatabase, type Queryable } from './database.ts'
-import { openDocuments } from './documents.ts'
-import { openEventPermissions } from './event-permissions.ts'
 import { trustOf } from './event-sources.ts'
-import { openEventTail } from './event-tail.ts'
 import type { Handler, Handlers } from './handlers.ts'
-import { type HttpOptions, serve } from './http.ts'
-import { addResourceMetadata } from './http-challenges.ts'
-import { addContracts } from './http-contracts.ts'
-import { addHealth, readyWith } from './http-health.ts'
-import { addKeySet } from './http-jwks.ts'
-import type { HttpServer } from './http-server.ts'
+import type { HttpOptions } from './http.ts'
 import { startIntegrationViews } from './integration-views.ts'
-import { type AskUser, openUsersOf } from './known-users.ts'
+import type { AskUser } from './known-users.ts'
 import { followUser, type ToldUser } from './known-users-store.ts'
-import { openListings } from './listings.ts'
 import type { Log } from './log.ts'
 import { countSent, processing } from './message-telemetry.ts'
 import { type Migrating, migrate } from './migrate.ts'
@@ -45,6 +32,7 @@ import { startRelay } from './relay.ts'
 import { openSealing } from './sealing.ts'
 import { openSignatureCheck } from './signature-check.ts'
 import { openSigner } from './signing.ts'
+import { startApi } from './start-api.ts'
 import { startTimers, type Timer } from './timers.ts'
 import type { ListenerTls } from './tls.ts'
 import type { TrustsProxy } from './trusted-proxies.ts'
@@ -214,71 +202,4 @@ export function consumersOf(
     traces: config.TRACE_CONSUMERS,
     log
   }))
-}
-
-async function startApi(options: {
-  service: Service
-  shared: Shared
-  database: Database
-  eventLog: Wakeup
-  consumers: readonly Consumer[]
-  log: Log
-  port: number
-  forget: Set<(id: string) => void>
-  forgetAll: Set<() => void>
-}): Promise<HttpServer> {
-  const { service, shared, database, eventLog, consumers, log, port, forget, forgetAll } = options
-  const { config, authenticator, baseUrl } = shared
-  const extend = await service.extend?.({ database, config, baseUrl, log })
-  const listings = openListings(config.CACHE_BYTES_MAX / 4)
-  forgetAll.add(listings.forget)
-  const tail = openEventTail({ database, eventLog, log, followersMax: config.EVENT_FOLLOWERS_MAX })
-  const refusals = openRefusals({ service: service.name, database, log })
-  const server = await serve({
-    api: service.api,
-    edge: {
-      database,
-      consumers,
-      cursors: await openCursors(database),
-      handlers: service.handlers,
-      baseUrl,
-      documents(handler) {
-        const documents = openDocuments(ids => handler.load(database, ids), (config.CACHE_BYTES_MAX * 3) / 4)
-        forget.add(documents.forget)
-        return documents
-      },
-      listings,
-      tail,
-      eventPermissions: openEventPermissions(config.EVENT_CONSUMERS),
-      uploadBytesMax: config.IMPORT_BYTES_MAX,
-      log
-    },
-    authenticator,
-    authorizer: openAuthorizer(openUsersOf(service, { askUser: shared.askUser, config, database, log })),
-    refusals,
-    log,
-    baseUrl,
-    host: shared.host ?? config.HOST,
-    port,
-    tls: shared.tls,
-    trustsProxy: shared.trustsProxy,
-    corsOrigins: originsOf(config.CORS_ORIGINS),
-    inFlightMax: config.REQUESTS_IN_FLIGHT_MAX,
-    shutdownTimeoutMs: config.SHUTDOWN_TIMEOUT_MS,
-    extend(app) {
-      addHealth(app, () => readyWith(database))
-      addContracts(app, service.api, baseUrl)
-      addKeySet(app, database, config.SIGNING_KEY_RETENTION_DAYS)
-      addResourceMetadata(app, baseUrl, shared.issuers ?? [])
-      extend?.(app)
-    }
-  })
-  return {
-    url: server.url,
-    async [Symbol.asyncDispose]() {
-      await server[Symbol.asyncDispose]()
-      await refusals[Symbol.asyncDispose]()
-      await tail[Symbol.asyncDispose]()
-    }
-  }
 }

@@ -6,6 +6,9 @@ import type { PartName, ProcessOptions, Supervised } from '../supervised.ts'
 import type { World } from '../world.ts'
 import { type Fault, GOES_ON } from './fault.ts'
 
+/** In a storm it may have to wait for the database, or for a lock of one that is gone. */
+const REACHED_MS = 60_000
+
 /** SIGKILL when the first process of a part reaches a place for the nth time; it is started again. */
 export function killAt(part: PartName, failpoint: Failpoint, nth = 1): Fault {
   return {
@@ -15,7 +18,7 @@ export function killAt(part: PartName, failpoint: Failpoint, nth = 1): Fault {
       const victim = world.the(part)
       const before = victim.deaths
       victim.arm(failpoint, `kill@${nth}`)
-      await until(`the ${part} dies at ${failpoint}`, () => victim.deaths > before)
+      await until(`the ${part} dies at ${failpoint}`, () => victim.deaths > before, REACHED_MS)
       await victim.ready()
       await world.progress(GOES_ON)
     }

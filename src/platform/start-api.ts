@@ -1,0 +1,89 @@
+/** The API of a service: its handlers behind the edge, with the caches and followers that they share. */
+import { openRefusals } from './audit-refusals.ts'
+import { openAuthorizer } from './authorize.ts'
+import type { Consumer } from './consumer.ts'
+import { originsOf } from './cors.ts'
+import { openCursors } from './cursor.ts'
+import type { Database } from './database.ts'
+import { openDocuments } from './documents.ts'
+import { openEventPermissions } from './event-permissions.ts'
+import { openEventTail } from './event-tail.ts'
+import { serve } from './http.ts'
+import { addResourceMetadata } from './http-challenges.ts'
+import { addContracts } from './http-contracts.ts'
+import { addHealth, readyWith } from './http-health.ts'
+import { addKeySet } from './http-jwks.ts'
+import type { HttpServer } from './http-server.ts'
+import { openUsersOf } from './known-users.ts'
+import { openListings } from './listings.ts'
+import type { Log } from './log.ts'
+import type { Service, Shared } from './service.ts'
+import type { Wakeup } from './wakeup.ts'
+
+/** Serves the API of a service until disposed. */
+export async function startApi(options: {
+  service: Service
+  shared: Shared
+  database: Database
+  eventLog: Wakeup
+  consumers: readonly Consumer[]
+  log: Log
+  port: number
+  forget: Set<(id: string) => void>
+  forgetAll: Set<() => void>
+}): Promise<HttpServer> {
+  const { service, shared, database, eventLog, consumers, log, port, forget, forgetAll } = options
+  const { config, authenticator, baseUrl } = shared
+  const extend = await service.extend?.({ database, config, baseUrl, log })
+  const listings = openListings(config.CACHE_BYTES_MAX / 4)
+  forgetAll.add(listings.forget)
+  const tail = openEventTail({ database, eventLog, log, followersMax: config.EVENT_FOLLOWERS_MAX })
+  const refusals = openRefusals({ service: service.name, database, log })
+  const server = await serve({
+    api: service.api,
+    edge: {
+      database,
+      consumers,
+      cursors: await openCursors(database),
+      handlers: service.handlers,
+      baseUrl,
+      documents(handler) {
+        const documents = openDocuments(ids => handler.load(database, ids), (config.CACHE_BYTES_MAX * 3) / 4)
+        forget.add(documents.forget)
+        return documents
+      },
+      listings,
+      tail,
+      eventPermissions: openEventPermissions(config.EVENT_CONSUMERS),
+      uploadBytesMax: config.IMPORT_BYTES_MAX,
+      log
+    },
+    authenticator,
+    authorizer: openAuthorizer(openUsersOf(service, { askUser: shared.askUser, config, database, log })),
+    refusals,
+    log,
+    baseUrl,
+    host: shared.host ?? config.HOST,
+    port,
+    tls: shared.tls,
+    trustsProxy: shared.trustsProxy,
+    corsOrigins: originsOf(config.CORS_ORIGINS),
+    inFlightMax: config.REQUESTS_IN_FLIGHT_MAX,
+    shutdownTimeoutMs: config.SHUTDOWN_TIMEOUT_MS,
+    extend(app) {
+      addHealth(app, () => readyWith(database))
+      addContracts(app, service.api, baseUrl)
+      addKeySet(app, database, config.SIGNING_KEY_RETENTION_DAYS)
+      addResourceMetadata(app, baseUrl, shared.issuers ?? [])
+      extend?.(app)
+    }
+  })
+  return {
+    url: server.url,
+    async [Symbol.asyncDispose]() {
+      await server[Symbol.asyncDispose]()
+      await refusals[Symbol.asyncDispose]()
+      await tail[Symbol.asyncDispose]()
+    }
+  }
+}
