@@ -1,18 +1,18 @@
 /** The smallest service there is: counters, each change announced; on the messaging core as services run it. */
 import type { Broker } from '#broker/broker.ts'
 import { InventoryUpdated } from '#contracts/events/inventory-events.ts'
-import { consume } from '#platform/consume.ts'
-import { on } from '#platform/consumer.ts'
-import { type Database, openDatabase, type Transaction } from '#platform/database.ts'
 import { newId } from '#platform/id.ts'
 import { openLog } from '#platform/log.ts'
-import { migrate } from '#platform/migrate.ts'
-import { announce, announceAll, announcement } from '#platform/outbox.ts'
-import { startBrokerOutlet } from '#platform/outlet.ts'
-import { startRelay } from '#platform/relay.ts'
-import { openSealing } from '#platform/sealing.ts'
-import { openSigner } from '#platform/signing.ts'
-import { openWakeup } from '#platform/wakeup.ts'
+import { consume } from '#platform/messaging/consume.ts'
+import { on } from '#platform/messaging/consumer.ts'
+import { announce, announceAll, announcement } from '#platform/messaging/outbox.ts'
+import { startBrokerOutlet } from '#platform/messaging/outlet.ts'
+import { startRelay } from '#platform/messaging/relay.ts'
+import { openWakeup } from '#platform/messaging/wakeup.ts'
+import { type Database, openDatabase, type Transaction } from '#platform/postgres/database.ts'
+import { migrate } from '#platform/postgres/migrate.ts'
+import { openSealing } from '#platform/signing/sealing.ts'
+import { openSigner } from '#platform/signing/signing.ts'
 
 export const COUNTERS = 1_000
 

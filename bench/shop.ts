@@ -4,9 +4,9 @@ import { mkdtemp, open, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Database, openDatabase } from '#platform/database.ts'
-import { type Credentials, fetchToken, type HttpClient, openHttpClient } from '#platform/http-client.ts'
+import { type Credentials, fetchToken, type HttpClient, openHttpClient } from '#platform/http/http-client.ts'
 import { openLog } from '#platform/log.ts'
+import { type Database, openDatabase } from '#platform/postgres/database.ts'
 import { stop } from './processes.ts'
 
 /** A process that runs roles of the Product Service. */

@@ -9,10 +9,10 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { ConfigInvalid, readConfig } from '#platform/config.ts'
-import { openDatabase } from '#platform/database.ts'
-import { startEmbeddedPostgres } from '#platform/embedded-postgres.ts'
 import { openLog } from '#platform/log.ts'
-import { migrate } from '#platform/migrate.ts'
+import { openDatabase } from '#platform/postgres/database.ts'
+import { startEmbeddedPostgres } from '#platform/postgres/embedded-postgres.ts'
+import { migrate } from '#platform/postgres/migrate.ts'
 import { type AuditOptions, readArguments, UsageError } from './audit/arguments.ts'
 import { commands } from './audit/commands.ts'
 

@@ -6,10 +6,10 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { registry } from '#platform/telemetry.ts'
 // These add theirs when they are loaded.
-import '#platform/audit-watch.ts'
-import '#platform/backlog.ts'
-import '#platform/broker-watch.ts'
-import '#platform/http-client-figures.ts'
+import '#platform/audit/audit-watch.ts'
+import '#platform/messaging/backlog.ts'
+import '#platform/messaging/broker-watch.ts'
+import '#platform/http/http-client-figures.ts'
 
 type Metric = { name: string; help: string; type: string }
 

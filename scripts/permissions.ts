@@ -7,7 +7,7 @@
 import { parseArgs } from 'node:util'
 import type { EventConsumer } from '#contracts/event-consumers.ts'
 import { ConfigInvalid, readConfig } from '#platform/config.ts'
-import { consumersOf } from '#platform/event-permissions.ts'
+import { consumersOf } from '#platform/messaging/event-permissions.ts'
 import { kafkaCommands, kafkaRules } from './permissions/kafka-rules.ts'
 import { postgresqlRules, postgresqlStatements } from './permissions/postgresql-rules.ts'
 import { rabbitMqCommands, rabbitMqRules } from './permissions/rabbitmq-rules.ts'

@@ -4,19 +4,19 @@ import { join } from 'node:path'
 import type { Broker, BrokerLog } from '#broker/broker.ts'
 import { faulty } from '#broker/faulty.ts'
 import { type BrokerOptions, openBroker } from '#broker/open.ts'
-import { type LookUpApiKey, openApiKeyCheck } from '#platform/api-key-check.ts'
-import { openIntrospection } from '#platform/api-key-introspection.ts'
-import { openAuthenticator } from '#platform/auth.ts'
 import { type Config, ConfigInvalid, environmentOf } from '#platform/config.ts'
-import { openCredentials } from '#platform/credentials.ts'
-import { trustedIssuers } from '#platform/issuers.ts'
+import { type LookUpApiKey, openApiKeyCheck } from '#platform/identity/api-key-check.ts'
+import { openIntrospection } from '#platform/identity/api-key-introspection.ts'
+import { openAuthenticator } from '#platform/identity/auth.ts'
+import { openCredentials } from '#platform/identity/credentials.ts'
+import { trustedIssuers } from '#platform/identity/issuers.ts'
+import { trustedProxies } from '#platform/identity/trusted-proxies.ts'
+import { openUserService } from '#platform/identity/user-service.ts'
 import type { Log } from '#platform/log.ts'
 import { type OpenService, openService, type Service, type Shared } from '#platform/service.ts'
 import { unroutableEvents } from '#platform/telemetry.ts'
-import { openListenerTls } from '#platform/tls.ts'
-import { introduce, trust } from '#platform/tls-outgoing.ts'
-import { trustedProxies } from '#platform/trusted-proxies.ts'
-import { openUserService } from '#platform/user-service.ts'
+import { openListenerTls } from '#platform/tls/tls.ts'
+import { introduce, trust } from '#platform/tls/tls-outgoing.ts'
 import { roles } from './roles.ts'
 import { serviceCredentials } from './service-credentials.ts'
 
@@ -124,7 +124,7 @@ function configuredUrls(config: Config): Record<string, string> {
 }
 
 async function startDatabase({ DATA_DIR }: Config, log: Log): Promise<AsyncDisposable & { url: string }> {
-  const { startEmbeddedPostgres } = await import('#platform/embedded-postgres.ts')
+  const { startEmbeddedPostgres } = await import('#platform/postgres/embedded-postgres.ts')
   return startEmbeddedPostgres({ dataDir: join(DATA_DIR, 'postgres'), log: text => log.info({ unit: 'postgres' }, text) })
 }
 

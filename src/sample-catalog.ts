@@ -1,6 +1,6 @@
 /** A small catalog to look at, put in through the public API, once: every request carries a key of its own. */
 import { readFile } from 'node:fs/promises'
-import { openHttpClient } from '#platform/http-client.ts'
+import { openHttpClient } from '#platform/http/http-client.ts'
 import type { Log } from '#platform/log.ts'
 import { developmentClients } from './services/user/development-clients.ts'
 

@@ -1,5 +1,5 @@
 import type { Config } from '#platform/config.ts'
-import type { Credentials } from '#platform/http-client.ts'
+import type { Credentials } from '#platform/http/http-client.ts'
 import { developmentClients } from './services/user/development-clients.ts'
 
 /** By what services ask each other: what is configured, else in development a fixed client. None: they cannot. */

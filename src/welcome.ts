@@ -1,5 +1,5 @@
 /** What a person sees when everything runs: where it is, a token, and a first command that works as printed. */
-import { fetchToken } from '#platform/http-client.ts'
+import { fetchToken } from '#platform/http/http-client.ts'
 import { developmentClients } from './services/user/development-clients.ts'
 
 export async function welcome(url: string): Promise<void> {

@@ -77,47 +77,47 @@ const doors: Door[] = [
   {
     technology: 'PostgreSQL',
     packages: ['pg'],
-    files: ['src/platform/database.ts', 'src/platform/database-errors.ts', 'src/broker/postgres.ts']
+    files: ['src/platform/postgres/database.ts', 'src/platform/postgres/database-errors.ts', 'src/broker/postgres.ts']
   },
   { technology: 'RabbitMQ', packages: ['amqplib'], files: ['src/broker/rabbitmq-*.ts'] },
   { technology: 'Kafka', packages: ['@platformatic/kafka'], files: ['src/broker/kafka-client.ts'] },
-  { technology: 'migrations', packages: ['node-pg-migrate'], files: ['src/platform/migrate.ts'] },
+  { technology: 'migrations', packages: ['node-pg-migrate'], files: ['src/platform/postgres/migrate.ts'] },
   {
     technology: 'the web framework',
     packages: ['fastify', '@fastify/http-proxy', '@fastify/swagger', '@fastify/swagger-ui'],
-    files: ['src/platform/http*.ts']
+    files: ['src/platform/http/http*.ts']
   },
   {
     technology: 'HTTP to others',
     packages: ['undici'],
     uses: ['fetch'],
-    files: ['src/platform/http-client.ts', 'src/platform/http-connector.ts', 'src/platform/http-exchange.ts']
+    files: ['src/platform/http/http-client.ts', 'src/platform/http/http-connector.ts', 'src/platform/http/http-exchange.ts']
   },
-  { technology: 'policies of resilience', packages: ['cockatiel'], files: ['src/platform/resilience.ts'] },
-  { technology: 'schemas as values', packages: ['typebox'], files: ['src/contracts/**', 'src/platform/*.ts', 'src/services/**'] },
+  { technology: 'policies of resilience', packages: ['cockatiel'], files: ['src/platform/resilience/resilience.ts'] },
+  { technology: 'schemas as values', packages: ['typebox'], files: ['src/contracts/**', 'src/platform/**', 'src/services/**'] },
   {
     technology: 'validation',
     packages: ['ajv', 'ajv-formats'],
-    files: ['src/platform/config.ts', 'src/platform/events.ts', 'src/platform/validation.ts']
+    files: ['src/platform/config.ts', 'src/platform/messaging/events.ts', 'src/platform/text/validation.ts']
   },
   { technology: 'the environment', uses: ['environment'], files: ['src/platform/config.ts'] },
-  { technology: 'CSV', packages: ['csv-parse'], files: ['src/platform/csv.ts'] },
+  { technology: 'CSV', packages: ['csv-parse'], files: ['src/platform/text/csv.ts'] },
   {
     technology: 'tokens and signatures',
     packages: ['jose'],
-    files: ['src/platform/auth.ts', 'src/platform/published-keys.ts', 'src/platform/signature-check.ts']
+    files: ['src/platform/identity/auth.ts', 'src/platform/signing/published-keys.ts', 'src/platform/signing/signature-check.ts']
   },
-  { technology: 'the OAuth server', packages: ['oidc-provider'], files: ['src/platform/http-issuer.ts'] },
+  { technology: 'the OAuth server', packages: ['oidc-provider'], files: ['src/platform/http/http-issuer.ts'] },
   {
     technology: 'caches',
     packages: ['lru-cache'],
     files: [
-      'src/platform/api-key-check.ts',
-      'src/platform/auth.ts',
-      'src/platform/documents.ts',
-      'src/platform/known-users.ts',
-      'src/platform/listings.ts',
-      'src/platform/rate-limit.ts'
+      'src/platform/identity/api-key-check.ts',
+      'src/platform/identity/auth.ts',
+      'src/platform/http/documents.ts',
+      'src/platform/identity/known-users.ts',
+      'src/platform/http/listings.ts',
+      'src/platform/http/rate-limit.ts'
     ]
   },
   { technology: 'logs', packages: ['pino'], files: ['src/platform/log.ts'] },
@@ -165,7 +165,7 @@ const pure: Pure = {
     'user/user.ts'
   ].map(file => `src/services/${file}`),
   // An event as a value, and the canonical text of a value.
-  values: { 'src/platform/outbox.ts': ['announcement', 'EVENT_BYTES_MAX'], 'src/platform/json.ts': ['canonical'] }
+  values: { 'src/platform/messaging/outbox.ts': ['announcement', 'EVENT_BYTES_MAX'], 'src/platform/text/json.ts': ['canonical'] }
 }
 
 /** Operations whose behaviour is not a function in a file of their name. */
@@ -181,14 +181,14 @@ const openOperations: Reasons = {}
 
 /** Paths beside the contracts, all open to everybody; `…` is computed. */
 const pathsBeside = {
-  'src/platform/http-health.ts': ['/health/live', '/health/ready', '/metrics'],
-  'src/platform/http-contracts.ts': ['/asyncapi.json', '/problems/:code', '/schemas/events/:type/:version', '/openapi.json'],
-  'src/platform/http-jwks.ts': ['/.well-known/jwks.json'],
-  'src/platform/http-challenges.ts': ['/.well-known/oauth-protected-resource'],
+  'src/platform/http/http-health.ts': ['/health/live', '/health/ready', '/metrics'],
+  'src/platform/http/http-contracts.ts': ['/asyncapi.json', '/problems/:code', '/schemas/events/:type/:version', '/openapi.json'],
+  'src/platform/http/http-jwks.ts': ['/.well-known/jwks.json'],
+  'src/platform/http/http-challenges.ts': ['/.well-known/oauth-protected-resource'],
   // From the operations of a contract, each behind its scope.
-  'src/platform/http.ts': ['…'],
+  'src/platform/http/http.ts': ['…'],
   // What OAuth defines, below /oauth.
-  'src/platform/http-issuer.ts': ['…']
+  'src/platform/http/http-issuer.ts': ['…']
 }
 
 /** A file is read in one go. One of tests is a list of promises, each read alone. */
@@ -284,7 +284,11 @@ const rules: Rule[] = [
     promise: 'nouns and rules do no more than arithmetic',
     check: all => impureRules(all, pure),
     planted: [
-      planted(stock, `import type { Queryable } from '#platform/database.ts'`, 'imports src/platform/database.ts'),
+      planted(
+        stock,
+        `import type { Queryable } from '#platform/postgres/database.ts'`,
+        'imports src/platform/postgres/database.ts'
+      ),
       planted(stock, `import { newId } from '#platform/id.ts'`, 'imports src/platform/id.ts'),
       planted(stock, `import { readFile } from 'node:fs/promises'`, 'imports node:fs/promises'),
       planted(stock, 'export const now = () => new Date()', 'uses clock'),
@@ -323,7 +327,7 @@ const rules: Rule[] = [
     planted: [
       {
         documents: {
-          'STYLE.md': 'See `src/platform/gone.ts`, `http.ts`, `platform/http.ts` and `src/services/<name>/service.ts`.'
+          'STYLE.md': 'See `src/platform/gone.ts`, `http.ts`, `platform/http/http.ts` and `src/services/<name>/service.ts`.'
         },
         says: ['STYLE.md names src/platform/gone.ts, which is not there']
       },

@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import { request } from 'node:http'
 import { after, before, test } from 'node:test'
 import { settings } from '#platform/config.ts'
-import { openDatabase } from '#platform/database.ts'
+import { openDatabase } from '#platform/postgres/database.ts'
 import { quiet } from './support/messaging.ts'
 import { startCollector } from './support/otlp-collector.ts'
 import { startTestServer } from './support/test-server.ts'
@@ -31,7 +31,7 @@ const secretSettings: Readonly<Record<string, (secret: string) => string>> = {
 }
 /** They have words of secrets in their names, and hold none. */
 const noSecrets = ['SIGNING_KEY_RETENTION_DAYS', 'API_KEY_ENVIRONMENT', 'TOKEN_URL', 'TLS_KEY_FILE']
-/** The program does not begin with a private key that is none; what it is read for never leaves the listener (src/platform/tls.ts). */
+/** The program does not begin with a private key that is none; what it is read for never leaves the listener (src/platform/tls/tls.ts). */
 const notTried = ['TLS_KEY']
 
 test('every setting that may be a secret is tried here', () => {

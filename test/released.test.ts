@@ -9,7 +9,7 @@ import addFormats from 'ajv-formats'
 import { apis, events } from '#contracts/catalogue.ts'
 import { eventFile } from '#contracts/event-schema.ts'
 import { brokenPromises, goldenFile, release } from '#contracts/release.ts'
-import { decode, knownEvents } from '#platform/decode.ts'
+import { decode, knownEvents } from '#platform/messaging/decode.ts'
 
 const root = join(import.meta.dirname, '..')
 const golden = 'test/golden/events'

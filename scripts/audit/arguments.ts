@@ -1,7 +1,7 @@
 /** The command line for the audit log. */
 import { parseArgs } from 'node:util'
-import { type Link, linkOf } from '#platform/audit-chain.ts'
-import type { AuditFilter } from '#platform/audit-records.ts'
+import { type Link, linkOf } from '#platform/audit/audit-chain.ts'
+import type { AuditFilter } from '#platform/audit/audit-records.ts'
 
 /** What was asked cannot be done; nothing was touched. */
 export class UsageError extends Error {}

@@ -1,15 +1,15 @@
 /** What each command does. Each says whether all is well. */
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { nameOf } from '#platform/audit-chain.ts'
-import { auditedCommand } from '#platform/audit-command.ts'
-import { auditLines, auditRows, readAuditChain } from '#platform/audit-records.ts'
-import { pruneAuditLog } from '#platform/audit-retention.ts'
-import { verifyAuditLog } from '#platform/audit-verify.ts'
+import { nameOf } from '#platform/audit/audit-chain.ts'
+import { auditedCommand } from '#platform/audit/audit-command.ts'
+import { auditLines, auditRows, readAuditChain } from '#platform/audit/audit-records.ts'
+import { pruneAuditLog } from '#platform/audit/audit-retention.ts'
+import { verifyAuditLog } from '#platform/audit/audit-verify.ts'
 import type { Config } from '#platform/config.ts'
-import type { Database } from '#platform/database.ts'
-import { openSealing } from '#platform/sealing.ts'
-import { openSigner } from '#platform/signing.ts'
+import type { Database } from '#platform/postgres/database.ts'
+import { openSealing } from '#platform/signing/sealing.ts'
+import { openSigner } from '#platform/signing/signing.ts'
 import type { AuditOptions, Command } from './arguments.ts'
 
 type Asked = {

@@ -1,6 +1,6 @@
 /** The command line for dead letters. */
 import { parseArgs } from 'node:util'
-import type { Credentials } from '#platform/http-client.ts'
+import type { Credentials } from '#platform/http/http-client.ts'
 
 /** What was asked cannot be done; nothing was touched. */
 export class UsageError extends Error {}

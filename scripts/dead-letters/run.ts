@@ -1,6 +1,6 @@
 /** Asks the service, call by call, and tells what it says. */
 import type { DeadLetter, DiscardedDeadLetters, ReplayedDeadLetters } from '#contracts/resources/dead-letter.ts'
-import { type HttpClient, type HttpReply, openHttpClient } from '#platform/http-client.ts'
+import { type HttpClient, type HttpReply, openHttpClient } from '#platform/http/http-client.ts'
 import type { Command, DeadLetterOptions } from './arguments.ts'
 import { tellDeadLetter, tellGroups, tellList } from './tell.ts'
 

@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import type { Import, ImportError } from '#contracts/resources/import.ts'
-import type { HttpClient } from '#platform/http-client.ts'
+import type { HttpClient } from '#platform/http/http-client.ts'
 import type { ImportOptions } from './arguments.ts'
 
 const SHOWN = 10

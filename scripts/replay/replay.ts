@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { removeEmbeddedPostgres } from '#platform/embedded-postgres.ts'
+import { removeEmbeddedPostgres } from '#platform/postgres/embedded-postgres.ts'
 import { openAuditDatabase } from './audit-database.ts'
 import { auditEffects } from './audit-effects.ts'
 import { auditEvents } from './audit-events.ts'

@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Reconciliation } from '#contracts/resources/inventory.ts'
 import type { CreateOrder, Order } from '#contracts/resources/order.ts'
 import type { CreateProduct, Product } from '#contracts/resources/product.ts'
-import { type HttpClient, openHttpClient } from '#platform/http-client.ts'
+import { type HttpClient, openHttpClient } from '#platform/http/http-client.ts'
 
 export interface Shop extends AsyncDisposable {
   createProduct(product: CreateProduct, sku: string): Promise<Product>

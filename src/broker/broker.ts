@@ -1,6 +1,6 @@
 /**
  * What carrying messages means, whatever carries them. Drivers are dumb: they carry, acknowledge, redeliver, and set aside.
- * Retries, dead letters, deduplication and schemas sit above, in `platform/consume.ts`, identically for every driver.
+ * Retries, dead letters, deduplication and schemas sit above, in `platform/messaging/consume.ts`, identically for every driver.
  * `conformance.ts` says the promises below as tests.
  */
 

@@ -1,6 +1,6 @@
 /**
  * What every event carries beside its own properties: one flat JSON object in the style of the specification's examples.
- * The same attributes travel as CloudEvents 1.0 binary-mode headers (see platform/cloudevents.ts).
+ * The same attributes travel as CloudEvents 1.0 binary-mode headers (see platform/messaging/cloudevents.ts).
  */
 import { type Static, type TObject, Type } from 'typebox'
 import type { EventContract } from './define.ts'

@@ -1,6 +1,6 @@
 /** What production refuses at boot: what is for development and tests, secrets that anybody knows, and connections that anybody reads. */
 import type { Config } from './config.ts'
-import { addressesOfIssuers } from './issuer-settings.ts'
+import { addressesOfIssuers } from './identity/issuer-settings.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 

@@ -6,12 +6,12 @@ import { readFileSync } from 'node:fs'
 import { Ajv } from 'ajv'
 import { type Static, Type } from 'typebox'
 import { unsafeInProduction } from './config-production.ts'
-import { edgeSettings, faultsOfEdge } from './edge-settings.ts'
-import { faultsOfConsumers } from './event-permissions.ts'
-import { faultsOfTrust } from './event-sources.ts'
-import { faultsOfIssuers, issuerSettings } from './issuer-settings.ts'
-import { faultsOfPem, faultsOfTls } from './tls.ts'
-import { tlsSettings } from './tls-settings.ts'
+import { edgeSettings, faultsOfEdge } from './http/edge-settings.ts'
+import { faultsOfIssuers, issuerSettings } from './identity/issuer-settings.ts'
+import { faultsOfConsumers } from './messaging/event-permissions.ts'
+import { faultsOfTrust } from './messaging/event-sources.ts'
+import { faultsOfPem, faultsOfTls } from './tls/tls.ts'
+import { tlsSettings } from './tls/tls-settings.ts'
 
 const port = (fallback: number, description: string) =>
   Type.Integer({ minimum: 0, maximum: 65_535, default: fallback, description })

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { after, beforeEach, test } from 'node:test'
-import { productService } from '../../src/services/product/service.ts'
 import { openMessaging, openTested, quiet } from '../../test/support/messaging.ts'
 import { openProductDatabase } from '../../test/support/product-database.ts'
 import { assertReconciled, inventoryOf, reserve, stocked } from '../../test/support/stock.ts'
 import { eventually } from '../../test/support/world.ts'
+import { productService } from '../services/product/service.ts'
 import { type Config, readConfig } from './config.ts'
-import type { Database } from './database.ts'
 import type { Log } from './log.ts'
+import type { Database } from './postgres/database.ts'
 import { every, startTimers, type Timer } from './timers.ts'
 
 const tested = await openMessaging()

@@ -1,13 +1,13 @@
 /** Work that recurs, one process at a time per service. */
 import type { Config } from './config.ts'
-import type { Database } from './database.ts'
-import { pruneDeadLetters } from './dead-letters.ts'
-import { dropOldPartitions } from './event-log.ts'
-import { exclusively, pause } from './exclusive.ts'
-import { pruneIdempotencyKeys } from './idempotency.ts'
-import { pruneKnownUsers } from './known-users-store.ts'
+import { pruneIdempotencyKeys } from './http/idempotency.ts'
+import { pruneKnownUsers } from './identity/known-users-store.ts'
 import type { Log } from './log.ts'
-import { tidySigningKeys } from './signing-keys.ts'
+import { pruneDeadLetters } from './messaging/dead-letters.ts'
+import { dropOldPartitions } from './messaging/event-log.ts'
+import type { Database } from './postgres/database.ts'
+import { exclusively, pause } from './postgres/exclusive.ts'
+import { tidySigningKeys } from './signing/signing-keys.ts'
 
 export type Timer = {
   name: string

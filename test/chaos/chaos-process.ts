@@ -18,7 +18,7 @@ const parts: Record<PartName, (stack: AsyncDisposableStack) => Promise<void>> = 
     const [{ counterMoved, openCounting }, { startWriters }, { openWakeup }] = await Promise.all([
       import('./counting.ts'),
       import('./writers.ts'),
-      import('#platform/wakeup.ts')
+      import('#platform/messaging/wakeup.ts')
     ])
     let outbox: ReturnType<typeof openWakeup> | undefined
     const database = stack.use(openCounting(options.databaseUrl, options.load.writers, () => outbox?.wake()))

@@ -5,9 +5,9 @@
 import { Type } from 'typebox'
 import { defineEvent, type EventContract, type Topic } from '#contracts/define.ts'
 import type { EventOf } from '#contracts/envelope.ts'
-import { type Database, openDatabase, type Transaction } from '#platform/database.ts'
 import { type Log, openLog } from '#platform/log.ts'
-import { announce } from '#platform/outbox.ts'
+import { announce } from '#platform/messaging/outbox.ts'
+import { type Database, openDatabase, type Transaction } from '#platform/postgres/database.ts'
 
 const SERVICE = 'chaos'
 

@@ -1,7 +1,7 @@
 /** The load of a world: transactions that move counters, some slow, some taken back. */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Database } from '#platform/database.ts'
+import type { Database } from '#platform/postgres/database.ts'
 import { type CounterMoved, move } from './counting.ts'
 
 export type Load = {

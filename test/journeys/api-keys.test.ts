@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { IssuedApiKey } from '#contracts/resources/api-key.ts'
-import type { HttpClient } from '#platform/http-client.ts'
+import type { HttpClient } from '#platform/http/http-client.ts'
 import { freePort } from '../support/free-port.ts'
 import { eventually, openWorld, type Running, type World } from '../support/world.ts'
 

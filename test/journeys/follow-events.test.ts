@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import type { Product } from '#contracts/resources/product.ts'
-import type { HttpClient } from '#platform/http-client.ts'
+import type { HttpClient } from '#platform/http/http-client.ts'
 import { type EventStream, openEventStream } from '../support/event-stream.ts'
 import { eventually, openWorld, type Running, type World } from '../support/world.ts'
 

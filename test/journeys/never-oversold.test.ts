@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, before, test } from 'node:test'
-import type { HttpClient, HttpReply } from '#platform/http-client.ts'
+import type { HttpClient, HttpReply } from '#platform/http/http-client.ts'
 import { openWorld, type Running, type World } from '../support/world.ts'
 
 let world: World

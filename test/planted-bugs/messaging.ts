@@ -7,26 +7,26 @@ export const messaging: readonly Plant[] = [
   {
     id: 'ack-before-commit',
     what: 'a consumer acknowledges before its transaction has committed: a crash between the two loses the effect',
-    file: platform('consume.ts'),
+    file: platform('messaging/consume.ts'),
     find: `    return await guarded(consumer, decoded, 'broker', () => takeEffect(consumer, delivery, decoded))`,
     replace: `    void guarded(consumer, decoded, 'broker', () => takeEffect(consumer, delivery, decoded)).catch(() => {})
     return 'applied'`,
     test: {
-      file: platform('consume.db.test.ts'),
+      file: platform('messaging/consume.db.test.ts'),
       name: 'while the database is away an event is asked for again, and leaves neither a parked message nor a dead letter'
     }
   },
   {
     id: 'cursor-before-confirm',
     what: 'the outlet moves its cursor before the broker has accepted: what is in flight at a crash is never published',
-    file: platform('outlet.ts'),
+    file: platform('messaging/outlet.ts'),
     find: `          await failpoint('outlet.before-publish')
           const accepted = await publish(session, batch)`,
     replace: `          await session.query('update outlets set position = $2, updated_at = now() where name = $1', [OUTLET, until])
           await failpoint('outlet.before-publish')
           const accepted = await publish(session, batch)`,
     test: {
-      file: platform('outlet.db.test.ts'),
+      file: platform('messaging/outlet.db.test.ts'),
       name: 'a broker that is away holds up only its own cursor; when it is back, everything follows in order'
     }
   },
@@ -38,22 +38,25 @@ export const messaging: readonly Plant[] = [
     return 'duplicate';
   end if;`,
     replace: '',
-    test: { file: platform('consume.db.test.ts'), name: 'though it is delivered twenty times at once to each of two processes' }
+    test: {
+      file: platform('messaging/consume.db.test.ts'),
+      name: 'though it is delivered twenty times at once to each of two processes'
+    }
   },
   {
     id: 'inbox-after-effect',
     what: 'the claim of an event is a transaction of its own before the effect: a crash between them loses the effect',
-    file: platform('consume.ts'),
+    file: platform('messaging/consume.ts'),
     find: `    const claimed = await claim(tx, consumer, decoded, delivery.key)
     if (claimed === 'behind')`,
     replace: `    const claimed = await consumer.database.transact(before => claim(before, consumer, decoded, delivery.key))
     if (claimed === 'behind')`,
-    test: { file: platform('consume.db.test.ts'), name: 'is parked and acknowledged, whatever its error says' }
+    test: { file: platform('messaging/consume.db.test.ts'), name: 'is parked and acknowledged, whatever its error says' }
   },
   {
     id: 'delete-before-log',
     what: 'the relay deletes from the outbox and writes the log in two transactions: a crash between them loses events',
-    file: platform('relay.ts'),
+    file: platform('messaging/relay.ts'),
     find: `  const [row] = await session.query<{ moved: number; head: number }>(move)`,
     replace: `  const first = 'select max(seq) from (select seq from outbox order by seq limit 1000) first'
   const taken = await session.query(\`delete from outbox where seq <= (\${first}) returning *\`)
@@ -61,14 +64,14 @@ export const messaging: readonly Plant[] = [
   const rest = move.replace(/delete from outbox .* returning \\*/, 'select * from jsonb_populate_recordset(null::outbox, $1::jsonb)')
   const [row] = await session.query<{ moved: number; head: number }>(rest, [JSON.stringify(taken)])`,
     test: {
-      file: platform('relay.db.test.ts'),
+      file: platform('messaging/relay.db.test.ts'),
       name: 'a relay that has lost its connection in the middle of a move has moved nothing, and the next one does'
     }
   },
   {
     id: 'cursor-over-sequence',
     what: 'the relay remembers how far it has come in the sequence: what commits late, under a smaller number, is never seen',
-    file: platform('relay.ts'),
+    file: platform('messaging/relay.ts'),
     find: `async function moveBatch(session: Session): Promise<{ moved: number; head: number }> {
   const [row] = await session.query<{ moved: number; head: number }>(move)`,
     replace: `let reached = 0
@@ -79,7 +82,7 @@ async function moveBatch(session: Session): Promise<{ moved: number; head: numbe
   const [row] = await session.query<{ moved: number; head: number }>(ahead)
   reached = Math.max(reached, seen!.last)`,
     test: {
-      file: platform('relay.db.test.ts'),
+      file: platform('messaging/relay.db.test.ts'),
       name: 'a transaction left open, here or in another database, holds back no event but its own'
     }
   },
@@ -101,24 +104,24 @@ async function moveBatch(session: Session): Promise<{ moved: number; head: numbe
   {
     id: 'failure-commits',
     what: 'a transaction whose work has thrown commits what it did until then: events of changes that never happened',
-    file: platform('database.ts'),
+    file: platform('postgres/database.ts'),
     find: `    await execute(client, 'rollback').catch(() => abandon(client))`,
     replace: `    await execute(client, 'commit').catch(() => abandon(client))`,
     test: {
-      file: platform('outbox.db.test.ts'),
+      file: platform('messaging/outbox.db.test.ts'),
       name: 'no event without its commit: neither after a refusal nor when a later statement fails'
     }
   },
   {
     id: 'told-before-commit',
     what: 'hooks that tell of a commit run although it failed: what was rolled back is acted on',
-    file: platform('database.ts'),
+    file: platform('postgres/database.ts'),
     find: `  ended = true
   const { command } = await execute(client, 'commit')`,
     replace: `  ended = true
   for (const hook of hooks) hook()
   const { command } = await execute(client, 'commit')`,
-    test: { file: platform('database.db.test.ts'), name: 'runs its hooks once it is committed, and never otherwise' }
+    test: { file: platform('postgres/database.db.test.ts'), name: 'runs its hooks once it is committed, and never otherwise' }
   },
   {
     id: 'retry-overtakes-key',
@@ -129,7 +132,7 @@ async function moveBatch(session: Session): Promise<{ moved: number; head: numbe
   end if;`,
     replace: '',
     test: {
-      file: platform('consume.db.test.ts'),
+      file: platform('messaging/consume.db.test.ts'),
       name: 'has the next messages of its key wait behind it, in order, while other keys flow'
     }
   },
@@ -145,26 +148,26 @@ async function moveBatch(session: Session): Promise<{ moved: number; head: numbe
   {
     id: 'source-not-bound-to-keys',
     what: 'any key that is known verifies events of any source: a neighbour speaks for another',
-    file: platform('signature-check.ts'),
+    file: platform('signing/signature-check.ts'),
     find: `      const found = await trusted.keys.find(header.kid)`,
     replace: `      let found = await trusted.keys.find(header.kid)
       for (const other of keySets.values()) if (found.kind !== 'key') found = await other.keys.find(header.kid)`,
     test: {
-      file: platform('signature-check.db.test.ts'),
+      file: platform('signing/signature-check.db.test.ts'),
       name: 'a neighbour with good keys of its own cannot speak for another, nor on another’s topic'
     }
   },
   {
     id: 'key-set-evicted',
     what: 'the key set is forgotten when it cannot be fetched: an outage of a neighbour stops its events',
-    file: platform('key-sets.ts'),
+    file: platform('signing/key-sets.ts'),
     find: `    } catch (cause) {
       failures++`,
     replace: `    } catch (cause) {
       known = undefined
       failures++`,
     test: {
-      file: platform('key-sets.db.test.ts'),
+      file: platform('signing/key-sets.db.test.ts'),
       name: 'the last good key set holds, however long that takes, and is asked for once a minute at most'
     }
   }

@@ -55,7 +55,7 @@ export const services: readonly Plant[] = [
   {
     id: 'idempotency-after-effect',
     what: 'the idempotency record is not of the transaction of its effect: a repeated request has its effect again',
-    file: platform('http-writes.ts'),
+    file: platform('http/http-writes.ts'),
     find: `  storeReplies(tx, [{ request: idempotent, reply: kept }])
   return reply`,
     replace: `  tx.afterCommit(() => {
@@ -69,7 +69,7 @@ export const services: readonly Plant[] = [
   {
     id: 'idempotency-of-anybody',
     what: 'idempotency keys are not those of who uses them: somebody gets the reply to a request of somebody else',
-    file: platform('http-writes.ts'),
+    file: platform('http/http-writes.ts'),
     find: `    principal: principalOf(request.actor),`,
     replace: `    principal: '',`,
     test: { file: 'test/retried-requests.test.ts', name: 'of somebody else is a request of its own' }
@@ -77,10 +77,10 @@ export const services: readonly Plant[] = [
   {
     id: 'cursor-unauthenticated',
     what: 'cursors of listings are taken for what they say: anybody can make one',
-    file: platform('cursor.ts'),
+    file: platform('http/cursor.ts'),
     find: `      if (!genuine || !timingSafeEqual(tagOf(listing, payload), bytes.subarray(0, TAG_BYTES))) throw new Problem('invalid-cursor')`,
     replace: `      if (!genuine) throw new Problem('invalid-cursor')`,
-    test: { file: platform('cursor.test.ts'), name: 'a cursor of which one bit is another is refused, wherever the bit is' }
+    test: { file: platform('http/cursor.test.ts'), name: 'a cursor of which one bit is another is refused, wherever the bit is' }
   },
   {
     id: 'float-money',
@@ -115,34 +115,34 @@ export const services: readonly Plant[] = [
   {
     id: 'audience-unchecked',
     what: 'tokens that were issued for somebody else are let in',
-    file: platform('auth.ts'),
+    file: platform('identity/auth.ts'),
     find: `        audience: options.audience,
         typ`,
     replace: `        typ`,
     test: {
-      file: platform('auth.test.ts'),
+      file: platform('identity/auth.test.ts'),
       name: 'is refused when what it claims is not for us, not now, or not to be stored'
     }
   },
   {
     id: 'stops-at-once',
     what: 'at SIGTERM connections are closed before the requests on them are answered',
-    file: platform('http-server.ts'),
+    file: platform('http/http-server.ts'),
     find: `      await app.close()
       clearTimeout(timer)`,
     replace: `      server.closeAllConnections()
       await app.close()
       clearTimeout(timer)`,
-    test: { file: platform('http.test.ts'), name: 'answers what it has accepted, and takes nothing new' }
+    test: { file: platform('http/http.test.ts'), name: 'answers what it has accepted, and takes nothing new' }
   },
   {
     id: 'no-retry-after',
     what: 'who is refused for being too much is not told when to come again',
-    file: platform('http-problems.ts'),
+    file: platform('http/http-problems.ts'),
     find: `    ...(retryAfter === undefined ? {} : { 'retry-after': String(retryAfter) })`,
     replace: '',
     test: {
-      file: platform('http.test.ts'),
+      file: platform('http/http.test.ts'),
       name: 'refuses what is too much and says when to come again; what it has taken on it does'
     }
   }

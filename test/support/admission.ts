@@ -1,4 +1,4 @@
-import type { Admission } from '#platform/http-admission.ts'
+import type { Admission } from '#platform/http/http-admission.ts'
 
 /** Lets everybody through a gateway, as often as they like: for tests of what it does with them then. */
 export const everybody: Admission = {

@@ -1,9 +1,9 @@
 /** Records of the audit log for tests: written as the edge does, each about a thing that the same transaction changes. */
-import { type Audited, recordOutcomes } from '#platform/audit.ts'
-import { startSealer } from '#platform/audit-sealer.ts'
-import type { Database, Transaction } from '#platform/database.ts'
-import { openSealing } from '#platform/sealing.ts'
-import { openSigner } from '#platform/signing.ts'
+import { type Audited, recordOutcomes } from '#platform/audit/audit.ts'
+import { startSealer } from '#platform/audit/audit-sealer.ts'
+import type { Database, Transaction } from '#platform/postgres/database.ts'
+import { openSealing } from '#platform/signing/sealing.ts'
+import { openSigner } from '#platform/signing/signing.ts'
 import { quiet, service } from './messaging.ts'
 import { eventually } from './world.ts'
 

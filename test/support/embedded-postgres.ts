@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after } from 'node:test'
 import { Client } from 'pg'
-import { removeEmbeddedPostgres } from '#platform/embedded-postgres.ts'
+import { removeEmbeddedPostgres } from '#platform/postgres/embedded-postgres.ts'
 
 /** A folder for this test file, deleted at its end, after what was started in `newFolder`s and in child processes was stopped. */
 export const root = await mkdtemp(join(tmpdir(), 'embedded-postgres-'))
@@ -62,7 +62,7 @@ export function spawnStart(dataDir: string, { clone = CLONE, prefix = [], ...ids
     const { url, pid, adopted, [Symbol.asyncDispose]: dispose } = await startEmbeddedPostgres({ dataDir: process.argv[2] })
     console.log(JSON.stringify({ url, pid, adopted }))
     process.stdin.resume().once('end', dispose)`
-  const module = join(clone, 'src/platform/embedded-postgres.ts')
+  const module = join(clone, 'src/platform/postgres/embedded-postgres.ts')
   const command = [...prefix, process.execPath, '--input-type=module', '-e', code, module, dataDir]
   const child = spawn(command[0]!, command.slice(1), { ...ids, stdio: ['pipe', 'pipe', 'inherit'] })
   children.push(child)

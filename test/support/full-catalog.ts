@@ -2,7 +2,7 @@
  * A catalog of any size, written by SQL in seconds: for tests of plans and for measurements. Every row and document is what the API would
  * have written, stock, ledger and price history included; only no event tells of them.
  */
-import type { Database } from '#platform/database.ts'
+import type { Database } from '#platform/postgres/database.ts'
 
 /** Totals; variants are spread evenly over the products. */
 export type CatalogSize = { products: number; variants: number }

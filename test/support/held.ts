@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Database } from '#platform/database.ts'
+import type { Database } from '#platform/postgres/database.ts'
 
 /** Locks what a statement selects `for update`, until it is released: whoever wants to write it waits meanwhile. */
 export async function hold(database: Database, sql: string, values: readonly unknown[]): Promise<{ release(): Promise<void> }> {

@@ -1,7 +1,7 @@
 /** Runs imports as the Product Service's timers do, in a process that a test kills: `node import-process.ts URL`. */
 import { readConfig } from '#platform/config.ts'
-import { openDatabase } from '#platform/database.ts'
 import { openLog } from '#platform/log.ts'
+import { openDatabase } from '#platform/postgres/database.ts'
 import { every, startTimers } from '#platform/timers.ts'
 import { runImports } from '../../src/services/product/imports/run-imports.ts'
 

@@ -1,8 +1,8 @@
 /** Files for imports, put where an upload would put them, and imports run to their end as the timer does. */
 import { randomUUID } from 'node:crypto'
-import type { Database } from '#platform/database.ts'
 import { newId } from '#platform/id.ts'
-import { START } from '#platform/records.ts'
+import type { Database } from '#platform/postgres/database.ts'
+import { START } from '#platform/text/records.ts'
 import { type ImportRow, importOf } from '../../src/services/product/imports/import.ts'
 import { readErrors } from '../../src/services/product/imports/import-errors.ts'
 import { runImports } from '../../src/services/product/imports/run-imports.ts'

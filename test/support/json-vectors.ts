@@ -1,5 +1,5 @@
 /** JSON that has to be read, and what looks like JSON and must not be. Each is known by what is special about it. */
-import { JSON_MEMBERS_MAX } from '#platform/json.ts'
+import { JSON_MEMBERS_MAX } from '#platform/text/json.ts'
 
 const deep = (levels: number) => '['.repeat(levels) + ']'.repeat(levels)
 

@@ -9,10 +9,10 @@ import { createInterface } from 'node:readline'
 import { Type } from 'typebox'
 import type { Delivery } from '#broker/broker.ts'
 import { defineEvent } from '#contracts/define.ts'
-import { type Database, openDatabase, type Transaction } from '#platform/database.ts'
 import { type Log, openLog } from '#platform/log.ts'
-import { migrate } from '#platform/migrate.ts'
-import { announce } from '#platform/outbox.ts'
+import { announce } from '#platform/messaging/outbox.ts'
+import { type Database, openDatabase, type Transaction } from '#platform/postgres/database.ts'
+import { migrate } from '#platform/postgres/migrate.ts'
 import { createTestDatabase } from './postgres.ts'
 
 export const ThingChanged = defineEvent({

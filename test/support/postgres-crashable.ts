@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
 import { until } from '#broker/conformance-kit.ts'
-import { type EmbeddedPostgres, removeEmbeddedPostgres, startEmbeddedPostgres } from '#platform/embedded-postgres.ts'
-import { processIdentity } from '#platform/process-lock.ts'
+import { type EmbeddedPostgres, removeEmbeddedPostgres, startEmbeddedPostgres } from '#platform/postgres/embedded-postgres.ts'
+import { processIdentity } from '#platform/postgres/process-lock.ts'
 import type { BrokerServer } from './broker-server.ts'
 
 export type CrashablePostgres = BrokerServer & {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { after } from 'node:test'
 import { Client } from 'pg'
-import type { EmbeddedPostgres } from '#platform/embedded-postgres.ts'
+import type { EmbeddedPostgres } from '#platform/postgres/embedded-postgres.ts'
 import { startTestServer } from './test-server.ts'
 
 /**

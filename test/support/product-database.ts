@@ -1,9 +1,9 @@
-import type { Actor } from '#platform/actor.ts'
-import { openCursors } from '#platform/cursor.ts'
-import { type Database, openDatabase, type Transaction } from '#platform/database.ts'
-import type { Reading } from '#platform/handlers.ts'
+import { openCursors } from '#platform/http/cursor.ts'
+import type { Reading } from '#platform/http/handlers.ts'
+import type { Actor } from '#platform/identity/actor.ts'
 import { openLog } from '#platform/log.ts'
-import { migrate } from '#platform/migrate.ts'
+import { type Database, openDatabase, type Transaction } from '#platform/postgres/database.ts'
+import { migrate } from '#platform/postgres/migrate.ts'
 import { createTestDatabase } from './postgres.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: an event of any type, compared with what a test expects.

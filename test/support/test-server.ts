@@ -1,8 +1,8 @@
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type EmbeddedPostgres, removeEmbeddedPostgres, startEmbeddedPostgres } from '#platform/embedded-postgres.ts'
-import { processIdentity } from '#platform/process-lock.ts'
+import { type EmbeddedPostgres, removeEmbeddedPostgres, startEmbeddedPostgres } from '#platform/postgres/embedded-postgres.ts'
+import { processIdentity } from '#platform/postgres/process-lock.ts'
 
 /**
  * Starts a PostgreSQL for tests in a folder of its own, deleted with the server; servers of test runs that were killed are

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { Database } from '#platform/database.ts'
+import type { Database } from '#platform/postgres/database.ts'
 
 /**
  * Asserts that what `work` does leaves every row of every table of the schema as it was; `beside` are tables that may change. That something

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
-import { type HttpClient, openHttpClient } from '#platform/http-client.ts'
+import { type HttpClient, openHttpClient } from '#platform/http/http-client.ts'
 import { createTestDatabase } from './postgres.ts'
 
 export interface Running extends AsyncDisposable {

@@ -1,4 +1,4 @@
-/** API keys, by which partners' programs authenticate. What a key is made of is in `src/platform/api-key.ts`. */
+/** API keys, by which partners' programs authenticate. What a key is made of is in `src/platform/identity/api-key.ts`. */
 import { type Static, Type } from 'typebox'
 import { apiKeyScopes, type Scope } from '../scopes.ts'
 import { Instant } from './price.ts'

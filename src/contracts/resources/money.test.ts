@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { checkBody } from '#platform/validation.ts'
+import { checkBody } from '#platform/text/validation.ts'
 import { exponents, fromMinor, Money, toMinor } from './money.ts'
 
 const check = checkBody(Money)

@@ -6,15 +6,15 @@
 import { apis } from '#contracts/catalogue.ts'
 import type { Api } from '#contracts/define.ts'
 import { mergedOpenApi } from '#contracts/openapi.ts'
-import type { Authenticator } from '#platform/actor.ts'
 import type { Config } from '#platform/config.ts'
-import { originsOf } from '#platform/cors.ts'
-import type { Upstream } from '#platform/http-forward.ts'
-import { serveGateway } from '#platform/http-gateway.ts'
-import type { HttpServer } from '#platform/http-server.ts'
+import { originsOf } from '#platform/http/cors.ts'
+import type { Upstream } from '#platform/http/http-forward.ts'
+import { serveGateway } from '#platform/http/http-gateway.ts'
+import type { HttpServer } from '#platform/http/http-server.ts'
+import type { Authenticator } from '#platform/identity/actor.ts'
+import { trustedProxies } from '#platform/identity/trusted-proxies.ts'
 import type { Log } from '#platform/log.ts'
-import type { ListenerTls } from '#platform/tls.ts'
-import { trustedProxies } from '#platform/trusted-proxies.ts'
+import type { ListenerTls } from '#platform/tls/tls.ts'
 
 export type GatewayService = {
   config: Config

@@ -2,7 +2,7 @@
 
 import type { EventOf } from '#contracts/envelope.ts'
 import type { InventoryReservationFailed, InventoryReserved } from '#contracts/events/inventory-events.ts'
-import type { Transaction } from '#platform/database.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
 
 export function acceptOrder(tx: Transaction, { orderId }: EventOf<typeof InventoryReserved>): Promise<unknown> {
   return answer(tx, orderId, 'confirmed', null)

@@ -3,11 +3,11 @@ import { OrderCancelled, OrderCompleted, OrderConfirmed } from '#contracts/event
 import type { orderApi } from '#contracts/http/order-api.ts'
 import { Problem } from '#contracts/problems.ts'
 import type { Order } from '#contracts/resources/order.ts'
-import { keepBefore } from '#platform/audit.ts'
-import type { Transaction } from '#platform/database.ts'
-import { checkVersion } from '#platform/etag.ts'
-import type { Input } from '#platform/handlers.ts'
-import { announce } from '#platform/outbox.ts'
+import { keepBefore } from '#platform/audit/audit.ts'
+import { checkVersion } from '#platform/http/etag.ts'
+import type { Input } from '#platform/http/handlers.ts'
+import { announce } from '#platform/messaging/outbox.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
 import { type OrderRow, toOrder } from './order.ts'
 
 type Operations = typeof orderApi.operations

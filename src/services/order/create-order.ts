@@ -1,10 +1,10 @@
 import { OrderCreated } from '#contracts/events/order-events.ts'
 import type { orderApi } from '#contracts/http/order-api.ts'
 import type { Order } from '#contracts/resources/order.ts'
-import type { Transaction } from '#platform/database.ts'
-import type { Input } from '#platform/handlers.ts'
+import type { Input } from '#platform/http/handlers.ts'
 import { newId } from '#platform/id.ts'
-import { announce } from '#platform/outbox.ts'
+import { announce } from '#platform/messaging/outbox.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
 import { type OrderRow, toOrder } from './order.ts'
 
 /** Places an order without asking for the stock: it is pending until the Product Service has answered the event. */

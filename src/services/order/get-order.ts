@@ -1,7 +1,7 @@
 import type { orderApi } from '#contracts/http/order-api.ts'
 import { Problem } from '#contracts/problems.ts'
 import type { Order } from '#contracts/resources/order.ts'
-import type { Input, Reading } from '#platform/handlers.ts'
+import type { Input, Reading } from '#platform/http/handlers.ts'
 import { type OrderRow, toOrder } from './order.ts'
 
 export async function getOrder({ database }: Reading, { params }: Input<typeof orderApi.operations.getOrder>): Promise<Order> {

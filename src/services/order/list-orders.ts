@@ -1,6 +1,6 @@
 import type { orderApi } from '#contracts/http/order-api.ts'
-import { page } from '#platform/cursor.ts'
-import type { Input, Output, Reading } from '#platform/handlers.ts'
+import { page } from '#platform/http/cursor.ts'
+import type { Input, Output, Reading } from '#platform/http/handlers.ts'
 import { type OrderRow, toOrder } from './order.ts'
 
 type Operation = typeof orderApi.operations.listOrders

@@ -6,8 +6,8 @@
  */
 import { InventoryReservationFailed, InventoryReserved } from '#contracts/events/inventory-events.ts'
 import { orderApi } from '#contracts/http/order-api.ts'
-import { on } from '#platform/consumer.ts'
-import { read, write } from '#platform/handlers.ts'
+import { read, write } from '#platform/http/handlers.ts'
+import { on } from '#platform/messaging/consumer.ts'
 import { defineService } from '#platform/service.ts'
 import { acceptOrder, rejectOrder } from './answer-order.ts'
 import { cancelOrder, completeOrder, confirmOrder } from './change-order.ts'

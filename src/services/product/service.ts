@@ -1,8 +1,8 @@
 /** The Product Service: everything that it does, and what sets it off. */
 import { OrderCancelled, OrderCompleted, OrderConfirmed, OrderCreated } from '#contracts/events/order-events.ts'
 import { productApi } from '#contracts/http/product-api.ts'
-import { on } from '#platform/consumer.ts'
-import { batch, document, download, feed, listing, read, upload, write } from '#platform/handlers.ts'
+import { batch, document, download, feed, listing, read, upload, write } from '#platform/http/handlers.ts'
+import { on } from '#platform/messaging/consumer.ts'
 import { defineService } from '#platform/service.ts'
 import { every } from '#platform/timers.ts'
 import { createApiKey } from './api-keys/create-api-key.ts'

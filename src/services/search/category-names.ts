@@ -1,4 +1,4 @@
-import type { Transaction } from '#platform/database.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
 
 /**
  * Until the transaction ends, names stay as they are (`to read`, shared), or nobody copies them into products (`to write`).

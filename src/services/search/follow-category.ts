@@ -1,6 +1,6 @@
 import type { EventOf } from '#contracts/envelope.ts'
 import type { CategoryCreated } from '#contracts/events/product-events.ts'
-import type { Transaction } from '#platform/database.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
 import { lockCategoryNames } from './category-names.ts'
 import { wordVector } from './words.ts'
 

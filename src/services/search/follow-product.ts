@@ -1,6 +1,6 @@
 import type { EventOf } from '#contracts/envelope.ts'
 import type { ProductArchived, ProductCreated, ProductDeleted } from '#contracts/events/product-events.ts'
-import type { Transaction } from '#platform/database.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
 import { deleteEntry, hideEntry, listEntry } from './index-entry.ts'
 
 /** Lists an active product with the variants that are sold; hides any other. */

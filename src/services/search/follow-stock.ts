@@ -1,6 +1,6 @@
 import type { EventOf } from '#contracts/envelope.ts'
 import type { InventoryUpdated } from '#contracts/events/inventory-events.ts'
-import type { Transaction } from '#platform/database.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
 
 /** Remembers what is available of a variant at a location. */
 export function followStock(tx: Transaction, level: EventOf<typeof InventoryUpdated>): Promise<unknown> {

@@ -1,7 +1,7 @@
 /** What the index says of a product. Rows are written here only: by version, so that the order of news does not matter. */
 import { toMinor } from '#contracts/resources/money.ts'
 import type { ProductIndexEvent } from '#contracts/resources/search.ts'
-import type { Transaction } from '#platform/database.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
 import { lockCategoryNames } from './category-names.ts'
 import { wordVector } from './words.ts'
 

@@ -1,6 +1,6 @@
 import type { searchApi } from '#contracts/http/search-api.ts'
-import type { Transaction } from '#platform/database.ts'
-import type { Input, Output } from '#platform/handlers.ts'
+import type { Input, Output } from '#platform/http/handlers.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
 import { hideEntry, listEntry } from './index-entry.ts'
 
 type Operation = typeof searchApi.operations.indexProduct

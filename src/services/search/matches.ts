@@ -1,5 +1,5 @@
 import type { searchApi } from '#contracts/http/search-api.ts'
-import type { Input } from '#platform/handlers.ts'
+import type { Input } from '#platform/http/handlers.ts'
 import { wordQuery } from './words.ts'
 
 type Query = Input<typeof searchApi.operations.searchProducts>['query']

@@ -1,8 +1,8 @@
 import type { searchApi } from '#contracts/http/search-api.ts'
 import type { SearchHit } from '#contracts/resources/search.ts'
-import { type Key, page } from '#platform/cursor.ts'
-import type { Database } from '#platform/database.ts'
-import type { Input, Output, Reading } from '#platform/handlers.ts'
+import { type Key, page } from '#platform/http/cursor.ts'
+import type { Input, Output, Reading } from '#platform/http/handlers.ts'
+import type { Database } from '#platform/postgres/database.ts'
 import { type Matches, matchesOf } from './matches.ts'
 
 type Operation = typeof searchApi.operations.searchProducts

@@ -13,8 +13,8 @@ import {
   ProductUpdated
 } from '#contracts/events/product-events.ts'
 import { searchApi } from '#contracts/http/search-api.ts'
-import { on } from '#platform/consumer.ts'
-import { read, write } from '#platform/handlers.ts'
+import { read, write } from '#platform/http/handlers.ts'
+import { on } from '#platform/messaging/consumer.ts'
 import { defineService } from '#platform/service.ts'
 import { followCategory } from './follow-category.ts'
 import { followProduct, hideProduct, removeProduct } from './follow-product.ts'

@@ -1,12 +1,12 @@
-import type { Database } from '#platform/database.ts'
-import type { SigningKey } from '#platform/http-issuer.ts'
+import type { SigningKey } from '#platform/http/http-issuer.ts'
+import type { Database } from '#platform/postgres/database.ts'
 import type { Service } from '#platform/service.ts'
 import { developmentClients } from './development-clients.ts'
 
 /** Mounts the token issuer at /oauth; in production nothing, and its library stays out of memory. */
 export const developmentIssuer: NonNullable<Service['extend']> = async ({ database, config, baseUrl, log }) => {
   if (config.NODE_ENV === 'production') return () => {}
-  const { mountIssuer, newSigningKey } = await import('#platform/http-issuer.ts')
+  const { mountIssuer, newSigningKey } = await import('#platform/http/http-issuer.ts')
   const signingKey = await sharedSigningKey(database, newSigningKey)
   return app =>
     mountIssuer(app, {

@@ -1,5 +1,5 @@
-import type { Queryable } from '#platform/database.ts'
-import type { ToldUser } from '#platform/known-users-store.ts'
+import type { ToldUser } from '#platform/identity/known-users-store.ts'
+import type { Queryable } from '#platform/postgres/database.ts'
 
 /** Who some users are, for deciding what those may do who act for them. */
 export function loadUsers(database: Queryable, userIds: readonly string[]): Promise<ToldUser[]> {

@@ -4,7 +4,7 @@
  * A real one adds registration, credentials, erasure, and an identity provider of its own in place of the development issuer.
  */
 import { userApi } from '#contracts/http/user-api.ts'
-import { read, write } from '#platform/handlers.ts'
+import { read, write } from '#platform/http/handlers.ts'
 import { defineService } from '#platform/service.ts'
 import { developmentIssuer } from './development-issuer.ts'
 import { getUser } from './get-user.ts'

@@ -1,10 +1,10 @@
 /** API keys in the database: what they may do, and the digests of their secrets. */
 import { Problem } from '#contracts/problems.ts'
 import type { ApiKey } from '#contracts/resources/api-key.ts'
-import type { Actor } from '#platform/actor.ts'
-import { keepBefore } from '#platform/audit.ts'
-import type { Queryable, Row, Transaction } from '#platform/database.ts'
+import { keepBefore } from '#platform/audit/audit.ts'
 import { newId } from '#platform/id.ts'
+import type { Actor } from '#platform/identity/actor.ts'
+import type { Queryable, Row, Transaction } from '#platform/postgres/database.ts'
 
 export type ApiKeyRow = Row & {
   api_key_id: string

@@ -1,11 +1,11 @@
 import type { apiKeyOperations } from '#contracts/http/product-api-keys.ts'
 import type { IssuedApiKey } from '#contracts/resources/api-key.ts'
-import { newApiKey } from '#platform/api-key.ts'
-import type { Transaction } from '#platform/database.ts'
-import type { Input } from '#platform/handlers.ts'
+import type { Input } from '#platform/http/handlers.ts'
 import { newId } from '#platform/id.ts'
-import { faultyNetworks } from '#platform/networks.ts'
-import { invalid } from '#platform/validation.ts'
+import { newApiKey } from '#platform/identity/api-key.ts'
+import { faultyNetworks } from '#platform/identity/networks.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
+import { invalid } from '#platform/text/validation.ts'
 import { addSecret, mayGiveOut, readApiKey } from './api-key.ts'
 
 /** Gives out an API key. The key itself is in the answer and nowhere else. */

@@ -1,7 +1,7 @@
 import type { apiKeyOperations } from '#contracts/http/product-api-keys.ts'
 import { Problem } from '#contracts/problems.ts'
-import type { Transaction } from '#platform/database.ts'
-import type { Input } from '#platform/handlers.ts'
+import type { Input } from '#platform/http/handlers.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
 import { lockApiKey, touch } from './api-key.ts'
 
 /** Ends one secret of an API key. The key remains, and with it its other secret. */

@@ -1,7 +1,7 @@
 import type { apiKeyOperations } from '#contracts/http/product-api-keys.ts'
-import type { Transaction } from '#platform/database.ts'
-import { checkVersion } from '#platform/etag.ts'
-import type { Input } from '#platform/handlers.ts'
+import { checkVersion } from '#platform/http/etag.ts'
+import type { Input } from '#platform/http/handlers.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
 import { lockApiKey } from './api-key.ts'
 
 /** Takes an API key back for good. */

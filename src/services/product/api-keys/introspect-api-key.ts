@@ -1,9 +1,9 @@
 import type { apiKeyOperations } from '#contracts/http/product-api-keys.ts'
 import type { ApiKeyStanding } from '#contracts/resources/api-key.ts'
-import { isDigest } from '#platform/api-key.ts'
-import type { LookUpApiKey } from '#platform/api-key-check.ts'
-import type { Queryable, Row } from '#platform/database.ts'
-import type { Input, Reading } from '#platform/handlers.ts'
+import type { Input, Reading } from '#platform/http/handlers.ts'
+import { isDigest } from '#platform/identity/api-key.ts'
+import type { LookUpApiKey } from '#platform/identity/api-key-check.ts'
+import type { Queryable, Row } from '#platform/postgres/database.ts'
 
 /** Says what an API key allows, to a service that was shown it: as it is now, from no cache. */
 export function introspectApiKey(

@@ -1,6 +1,6 @@
 import type { apiKeyOperations } from '#contracts/http/product-api-keys.ts'
-import { page } from '#platform/cursor.ts'
-import type { Input, Output, Reading } from '#platform/handlers.ts'
+import { page } from '#platform/http/cursor.ts'
+import type { Input, Output, Reading } from '#platform/http/handlers.ts'
 import { type ApiKeyRow, apiKeyColumns, toApiKey } from './api-key.ts'
 
 type Operation = typeof apiKeyOperations.listApiKeys

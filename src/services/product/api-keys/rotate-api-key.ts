@@ -1,10 +1,10 @@
 import type { apiKeyOperations } from '#contracts/http/product-api-keys.ts'
 import { Problem } from '#contracts/problems.ts'
 import { type IssuedApiKey, SECRETS_MAX } from '#contracts/resources/api-key.ts'
-import { newApiKey } from '#platform/api-key.ts'
-import type { Transaction } from '#platform/database.ts'
-import { checkVersion } from '#platform/etag.ts'
-import type { Input } from '#platform/handlers.ts'
+import { checkVersion } from '#platform/http/etag.ts'
+import type { Input } from '#platform/http/handlers.ts'
+import { newApiKey } from '#platform/identity/api-key.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
 import { addSecret, lockApiKey, mayGiveOut, readApiKey, touch } from './api-key.ts'
 
 const GRACE_MS = 24 * 60 * 60 * 1000

@@ -1,6 +1,6 @@
 import type { auditOperations } from '#contracts/http/product-audit.ts'
-import { auditRows, readAuditChain } from '#platform/audit-records.ts'
-import type { Download, Input, Reading } from '#platform/handlers.ts'
+import { auditRows, readAuditChain } from '#platform/audit/audit-records.ts'
+import type { Download, Input, Reading } from '#platform/http/handlers.ts'
 
 /** The same as a spreadsheet. */
 export async function exportAuditRecordsAsCsv(

@@ -1,6 +1,6 @@
 import type { auditOperations } from '#contracts/http/product-audit.ts'
-import { auditLines, readAuditChain } from '#platform/audit-records.ts'
-import type { Download, Input, Reading } from '#platform/handlers.ts'
+import { auditLines, readAuditChain } from '#platform/audit/audit-records.ts'
+import type { Download, Input, Reading } from '#platform/http/handlers.ts'
 
 /** The chain, or what of it is asked for, as NDJSON. */
 export async function exportAuditRecords(

@@ -1,7 +1,7 @@
 import type { auditOperations } from '#contracts/http/product-audit.ts'
-import { readAuditRecords } from '#platform/audit-records.ts'
-import { page } from '#platform/cursor.ts'
-import type { Input, Output, Reading } from '#platform/handlers.ts'
+import { readAuditRecords } from '#platform/audit/audit-records.ts'
+import { page } from '#platform/http/cursor.ts'
+import type { Input, Output, Reading } from '#platform/http/handlers.ts'
 
 type Operation = typeof auditOperations.listAuditRecords
 

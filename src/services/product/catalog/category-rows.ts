@@ -1,6 +1,6 @@
 import { Problem } from '#contracts/problems.ts'
 import type { Category } from '#contracts/resources/category.ts'
-import type { Queryable, Transaction } from '#platform/database.ts'
+import type { Queryable, Transaction } from '#platform/postgres/database.ts'
 import type { Parent } from './category.ts'
 
 export type CategoryRow = {

@@ -1,4 +1,4 @@
-import { canonical } from '#platform/json.ts'
+import { canonical } from '#platform/text/json.ts'
 
 const bookkeeping = new Set(['version', 'createdAt', 'updatedAt'])
 

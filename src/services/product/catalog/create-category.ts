@@ -1,8 +1,8 @@
 import type { catalogOperations } from '#contracts/http/product-catalog.ts'
 import type { Category } from '#contracts/resources/category.ts'
-import type { Transaction } from '#platform/database.ts'
-import type { Input } from '#platform/handlers.ts'
+import type { Input } from '#platform/http/handlers.ts'
 import { newId } from '#platform/id.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
 import { lockTree, readParent } from './category-rows.ts'
 import { insertCategory } from './insert-category.ts'
 

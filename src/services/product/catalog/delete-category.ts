@@ -1,12 +1,12 @@
 import { CategoryDeleted } from '#contracts/events/product-events.ts'
 import type { catalogOperations } from '#contracts/http/product-catalog.ts'
 import { Problem } from '#contracts/problems.ts'
-import { keepBefore } from '#platform/audit.ts'
-import type { Transaction } from '#platform/database.ts'
-import { violated } from '#platform/database-errors.ts'
-import { checkVersion } from '#platform/etag.ts'
-import type { Input } from '#platform/handlers.ts'
-import { announce } from '#platform/outbox.ts'
+import { keepBefore } from '#platform/audit/audit.ts'
+import { checkVersion } from '#platform/http/etag.ts'
+import type { Input } from '#platform/http/handlers.ts'
+import { announce } from '#platform/messaging/outbox.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
+import { violated } from '#platform/postgres/database-errors.ts'
 import { lockCategory } from './category-rows.ts'
 
 /** Deletes a category that has no subcategories and no products. */

@@ -1,4 +1,4 @@
-import type { Queryable } from '#platform/database.ts'
+import type { Queryable } from '#platform/postgres/database.ts'
 import { alternativesTo } from './slug.ts'
 
 /** A slug that is taken, and the id of what wants it. */

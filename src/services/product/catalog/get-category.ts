@@ -1,6 +1,6 @@
 import type { catalogOperations } from '#contracts/http/product-catalog.ts'
 import type { Category } from '#contracts/resources/category.ts'
-import type { Input, Reading } from '#platform/handlers.ts'
+import type { Input, Reading } from '#platform/http/handlers.ts'
 import { readCategory } from './category-rows.ts'
 
 /** Gets a category. */

@@ -1,6 +1,6 @@
 import type { catalogOperations } from '#contracts/http/product-catalog.ts'
 import type { Variant } from '#contracts/resources/product.ts'
-import type { Input, Reading } from '#platform/handlers.ts'
+import type { Input, Reading } from '#platform/http/handlers.ts'
 import { readVariant } from './read-variant.ts'
 
 /** Gets a variant. */

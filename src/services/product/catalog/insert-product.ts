@@ -1,5 +1,5 @@
 import type { Product } from '#contracts/resources/product.ts'
-import type { Transaction } from '#platform/database.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
 import { freeSlug } from './free-slug.ts'
 import { creationOf } from './product-change.ts'
 import { externalIdTaken, insertProductRows, slugTaken } from './product-rows.ts'

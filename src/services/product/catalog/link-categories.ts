@@ -1,6 +1,6 @@
 import { Problem } from '#contracts/problems.ts'
-import { uuids } from '#platform/arrays.ts'
-import type { Transaction } from '#platform/database.ts'
+import { uuids } from '#platform/postgres/arrays.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
 
 /** The categories that a product was in and is in from now on. */
 export type CategoryLinks = { productId: string; before: readonly string[]; after: readonly string[] }

@@ -1,8 +1,8 @@
 import type { Static } from 'typebox'
 import type { catalogOperations } from '#contracts/http/product-catalog.ts'
 import type { CategoryList } from '#contracts/resources/category.ts'
-import { page } from '#platform/cursor.ts'
-import type { Input, Reading } from '#platform/handlers.ts'
+import { page } from '#platform/http/cursor.ts'
+import type { Input, Reading } from '#platform/http/handlers.ts'
 import { type CategoryRow, categoryOf } from './category-rows.ts'
 
 /** Lists categories, oldest first. */

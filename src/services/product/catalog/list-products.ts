@@ -1,7 +1,7 @@
 import type { catalogOperations } from '#contracts/http/product-catalog.ts'
 import type { Product } from '#contracts/resources/product.ts'
-import { pageOfTexts } from '#platform/cursor.ts'
-import type { Input, Reading } from '#platform/handlers.ts'
+import { pageOfTexts } from '#platform/http/cursor.ts'
+import type { Input, Reading } from '#platform/http/handlers.ts'
 import { openWalk } from './listing-walk.ts'
 
 /** Lists products as the text that is sent, put together from the documents as they are stored. */

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import type { ProductListQuery } from '#contracts/resources/product-listing.ts'
-import type { Key } from '#platform/cursor.ts'
+import type { Key } from '#platform/http/cursor.ts'
 import { fillCatalog } from '../../../../test/support/full-catalog.ts'
 import { openProductDatabase, type ProductDatabase } from '../../../../test/support/product-database.ts'
 import { listProducts } from './list-products.ts'

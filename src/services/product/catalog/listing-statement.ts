@@ -1,5 +1,5 @@
 /** One statement for one stretch of an order. */
-import type { Key } from '#platform/cursor.ts'
+import type { Key } from '#platform/http/cursor.ts'
 import { type Bind, conditionsOf, type Filters } from './listing-filters.ts'
 import type { Order } from './listing-orders.ts'
 import { inStock } from './listing-stock.ts'

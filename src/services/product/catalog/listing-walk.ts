@@ -1,6 +1,6 @@
 import type { ProductListQuery } from '#contracts/resources/product-listing.ts'
-import type { Key } from '#platform/cursor.ts'
-import type { Database } from '#platform/database.ts'
+import type { Key } from '#platform/http/cursor.ts'
+import type { Database } from '#platform/postgres/database.ts'
 import { type Filters, filterNames } from './listing-filters.ts'
 import { type Order, ordersOf } from './listing-orders.ts'
 import { type ListedRow, statementOf } from './listing-statement.ts'

@@ -1,5 +1,5 @@
-import type { Queryable } from '#platform/database.ts'
-import type { StoredDocument } from '#platform/handlers.ts'
+import type { StoredDocument } from '#platform/http/handlers.ts'
+import type { Queryable } from '#platform/postgres/database.ts'
 
 /** What `getProduct` serves: many products in one read, as the texts that were written when they changed. */
 export function loadProducts(database: Queryable, ids: readonly string[]): Promise<StoredDocument[]> {

@@ -1,6 +1,6 @@
 import { Problem } from '#contracts/problems.ts'
 import type { Product, Variant } from '#contracts/resources/product.ts'
-import type { Transaction } from '#platform/database.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
 import { variantIn } from './variant.ts'
 
 /**

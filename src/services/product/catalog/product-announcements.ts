@@ -8,7 +8,7 @@ import {
   VariantUpdated
 } from '#contracts/events/product-events.ts'
 import type { Product, Variant } from '#contracts/resources/product.ts'
-import { type Announcement, announcement } from '#platform/outbox.ts'
+import { type Announcement, announcement } from '#platform/messaging/outbox.ts'
 import { type PriceChanged, priceUpdated } from '../pricing/price-change.ts'
 import type { ProductChange, VariantChange } from './product-change.ts'
 

@@ -1,7 +1,7 @@
 /** A product as the text that is served, and that its events carry. */
 import { Problem } from '#contracts/problems.ts'
 import type { Product } from '#contracts/resources/product.ts'
-import { EVENT_BYTES_MAX } from '#platform/outbox.ts'
+import { EVENT_BYTES_MAX } from '#platform/messaging/outbox.ts'
 
 /** What the envelope and `changedFields` take of the bytes that an event may have. */
 const ENVELOPE_BYTES_MAX = 2048

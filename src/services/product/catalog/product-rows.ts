@@ -1,9 +1,9 @@
 /** The rows of products: the document, and beside it what products are found, sorted and filtered by. Written for many at once. */
 import { Problem } from '#contracts/problems.ts'
 import type { Product } from '#contracts/resources/product.ts'
-import { bigints, integers, texts, uuids } from '#platform/arrays.ts'
-import type { Transaction } from '#platform/database.ts'
-import { violated } from '#platform/database-errors.ts'
+import { bigints, integers, texts, uuids } from '#platform/postgres/arrays.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
+import { violated } from '#platform/postgres/database-errors.ts'
 
 /** A product as it is from now on, and the number of the last event that tells of it. */
 export type ProductRow = { product: Product; document: string; sequence: number }

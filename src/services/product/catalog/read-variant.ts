@@ -1,6 +1,6 @@
 import { Problem } from '#contracts/problems.ts'
 import type { Variant } from '#contracts/resources/product.ts'
-import type { Queryable } from '#platform/database.ts'
+import type { Queryable } from '#platform/postgres/database.ts'
 import { variantIn } from './variant.ts'
 
 /** A variant as its product's document has it. Throws `not-found`. */

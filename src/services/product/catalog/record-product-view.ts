@@ -1,10 +1,10 @@
 import { ProductViewed } from '#contracts/events/product-events.ts'
 import type { catalogOperations } from '#contracts/http/product-catalog.ts'
 import { Problem } from '#contracts/problems.ts'
-import type { Transaction } from '#platform/database.ts'
-import type { Input } from '#platform/handlers.ts'
+import type { Input } from '#platform/http/handlers.ts'
 import { newId } from '#platform/id.ts'
-import { announce } from '#platform/outbox.ts'
+import { announce } from '#platform/messaging/outbox.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
 
 /** Says that somebody looked at a product, or at one of its variants. */
 export async function recordProductView(

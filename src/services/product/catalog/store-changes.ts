@@ -1,7 +1,7 @@
 /** Stores changes of products, many at once, and announces them: rows, history and events are one commit. */
 import type { Product } from '#contracts/resources/product.ts'
-import type { Transaction } from '#platform/database.ts'
-import { announceAll } from '#platform/outbox.ts'
+import { announceAll } from '#platform/messaging/outbox.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
 import { recordFirstPrices } from '../pricing/record-first-prices.ts'
 import { recordPriceChanges } from '../pricing/record-price-changes.ts'
 import { type CategoryLinks, linkCategories } from './link-categories.ts'

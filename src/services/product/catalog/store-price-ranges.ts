@@ -1,6 +1,6 @@
 import type { Product } from '#contracts/resources/product.ts'
-import { bigints, texts, uuids } from '#platform/arrays.ts'
-import type { Transaction } from '#platform/database.ts'
+import { bigints, texts, uuids } from '#platform/postgres/arrays.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
 import { type PriceRange, priceRangesOf } from './price-ranges.ts'
 
 /** Keeps what products cost, which listings are filtered and sorted by, in step with their variants. Writes what differs only. */

@@ -1,5 +1,5 @@
 import type { Product } from '#contracts/resources/product.ts'
-import type { Transaction } from '#platform/database.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
 import type { LockedProduct } from './lock-product.ts'
 import { changeOf } from './product-change.ts'
 import { storeChanges } from './store-changes.ts'

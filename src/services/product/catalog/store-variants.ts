@@ -1,8 +1,8 @@
 import { Problem } from '#contracts/problems.ts'
 import type { Variant } from '#contracts/resources/product.ts'
-import { texts, uuids } from '#platform/arrays.ts'
-import type { Transaction } from '#platform/database.ts'
-import { violated } from '#platform/database-errors.ts'
+import { texts, uuids } from '#platform/postgres/arrays.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
+import { violated } from '#platform/postgres/database-errors.ts'
 import type { VariantChange } from './product-change.ts'
 import { optionsKeyOf } from './variant.ts'
 

@@ -1,6 +1,6 @@
 import type { feedOperations } from '#contracts/http/product-feed.ts'
-import type { FeedQuestion } from '#platform/event-feed.ts'
-import type { Input } from '#platform/handlers.ts'
+import type { Input } from '#platform/http/handlers.ts'
+import type { FeedQuestion } from '#platform/messaging/event-feed.ts'
 
 type Query = Input<typeof feedOperations.listEvents>['query']
 

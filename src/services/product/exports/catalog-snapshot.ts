@@ -1,7 +1,7 @@
 import { Problem } from '#contracts/problems.ts'
 import type { Product } from '#contracts/resources/product.ts'
-import type { Database, Session } from '#platform/database.ts'
-import type { Download } from '#platform/handlers.ts'
+import type { Download } from '#platform/http/handlers.ts'
+import type { Database, Session } from '#platform/postgres/database.ts'
 
 /** A product as it was at the moment of the snapshot. */
 export type SnapshotProduct = {

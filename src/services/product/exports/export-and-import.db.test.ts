@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { Product } from '#contracts/resources/product.ts'
-import type { Download } from '#platform/handlers.ts'
+import type { Download } from '#platform/http/handlers.ts'
 import { importFile } from '../../../../test/support/imports.ts'
 import { openProductDatabase, type ProductDatabase } from '../../../../test/support/product-database.ts'
 import { archiveProduct } from '../catalog/archive-product.ts'

@@ -1,4 +1,4 @@
-import type { Download, Reading } from '#platform/handlers.ts'
+import type { Download, Reading } from '#platform/http/handlers.ts'
 import { type CatalogSnapshot, openCatalogSnapshot, sentFrom } from './catalog-snapshot.ts'
 import { productRows } from './product-rows.ts'
 

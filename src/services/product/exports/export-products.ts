@@ -1,4 +1,4 @@
-import type { Download, Reading } from '#platform/handlers.ts'
+import type { Download, Reading } from '#platform/http/handlers.ts'
 import { type CatalogSnapshot, openCatalogSnapshot, sentFrom } from './catalog-snapshot.ts'
 
 /** The catalog as NDJSON: each product as it is served, with the names of its categories. It imports back to the same. */

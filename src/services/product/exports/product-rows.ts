@@ -4,8 +4,8 @@
  */
 import { exponents } from '#contracts/resources/money.ts'
 import type { Product, Variant } from '#contracts/resources/product.ts'
-import { toCell, toCsvRow } from '#platform/csv-cells.ts'
-import { canonical } from '#platform/json.ts'
+import { toCell, toCsvRow } from '#platform/text/csv-cells.ts'
+import { canonical } from '#platform/text/json.ts'
 import { type AttributeValue, attributeCell } from '../imports/spreadsheets/attribute-columns.ts'
 import { pathsOf } from '../imports/spreadsheets/category-cell.ts'
 import { codeCell } from '../imports/spreadsheets/cells.ts'

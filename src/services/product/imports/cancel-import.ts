@@ -1,10 +1,10 @@
 import type { importOperations } from '#contracts/http/product-imports.ts'
 import { Problem } from '#contracts/problems.ts'
 import type { Import } from '#contracts/resources/import.ts'
-import { keepBefore } from '#platform/audit.ts'
-import type { Transaction } from '#platform/database.ts'
-import { checkVersion } from '#platform/etag.ts'
-import type { Input } from '#platform/handlers.ts'
+import { keepBefore } from '#platform/audit/audit.ts'
+import { checkVersion } from '#platform/http/etag.ts'
+import type { Input } from '#platform/http/handlers.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
 import { type ImportRow, importOf, isEnded } from './import.ts'
 
 /** Stops an import between two batches of products; what it brought in stays. One that is cancelled already stays as it is. */

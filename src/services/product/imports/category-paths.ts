@@ -1,6 +1,7 @@
 /** Categories by their names from the top down. One that is missing gets its id at once, and is created when a product is in it. */
-import type { Queryable, Transaction } from '#platform/database.ts'
+
 import { newId } from '#platform/id.ts'
+import type { Queryable, Transaction } from '#platform/postgres/database.ts'
 import type { Parent } from '../catalog/category.ts'
 import { lockTree } from '../catalog/category-rows.ts'
 import { insertCategory } from '../catalog/insert-category.ts'

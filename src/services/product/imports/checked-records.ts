@@ -1,8 +1,8 @@
 import { Problem } from '#contracts/problems.ts'
 import { ImportProduct } from '#contracts/resources/import.ts'
-import { fragmentOf } from '#platform/json.ts'
-import type { Place } from '#platform/records.ts'
-import { checkBody } from '#platform/validation.ts'
+import { fragmentOf } from '#platform/text/json.ts'
+import type { Place } from '#platform/text/records.ts'
+import { checkBody } from '#platform/text/validation.ts'
 import { faultsOf, type RecordError } from './plan-batch.ts'
 import type { SourceRecord } from './source-record.ts'
 

@@ -1,9 +1,9 @@
 import type { importOperations } from '#contracts/http/product-imports.ts'
 import type { Import } from '#contracts/resources/import.ts'
-import type { Database } from '#platform/database.ts'
-import type { Input, Reading, Upload, Uploaded } from '#platform/handlers.ts'
+import type { Input, Reading, Upload, Uploaded } from '#platform/http/handlers.ts'
 import { newId } from '#platform/id.ts'
-import { START } from '#platform/records.ts'
+import type { Database } from '#platform/postgres/database.ts'
+import { START } from '#platform/text/records.ts'
 import { type ImportRow, importOf } from './import.ts'
 import { dropSpool, spoolFile } from './spool.ts'
 

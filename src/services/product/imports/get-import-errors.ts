@@ -1,5 +1,5 @@
 import type { importOperations } from '#contracts/http/product-imports.ts'
-import type { Download, Input, Reading } from '#platform/handlers.ts'
+import type { Download, Input, Reading } from '#platform/http/handlers.ts'
 import { readImport } from './get-import.ts'
 import { readErrors } from './import-errors.ts'
 

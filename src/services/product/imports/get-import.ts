@@ -1,8 +1,8 @@
 import type { importOperations } from '#contracts/http/product-imports.ts'
 import { Problem } from '#contracts/problems.ts'
 import type { Import } from '#contracts/resources/import.ts'
-import type { Queryable } from '#platform/database.ts'
-import type { Input, Reading } from '#platform/handlers.ts'
+import type { Input, Reading } from '#platform/http/handlers.ts'
+import type { Queryable } from '#platform/postgres/database.ts'
 import { type ImportRow, importOf } from './import.ts'
 
 /** Says how far an import is. */

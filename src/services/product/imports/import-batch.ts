@@ -1,6 +1,6 @@
 import { Problem } from '#contracts/problems.ts'
-import type { Database } from '#platform/database.ts'
-import { isAway, isOutage, violated } from '#platform/database-errors.ts'
+import type { Database } from '#platform/postgres/database.ts'
+import { isAway, isOutage, violated } from '#platform/postgres/database-errors.ts'
 import type { CheckedRecord } from './checked-records.ts'
 import { faultsOf } from './plan-batch.ts'
 import { prepareBatch } from './prepare-batch.ts'

@@ -1,4 +1,4 @@
-import type { Database } from '#platform/database.ts'
+import type { Database } from '#platform/postgres/database.ts'
 import type { CheckedRecord } from './checked-records.ts'
 import { importBatch } from './import-batch.ts'
 import { type PreparedBatch, prepareBatch } from './prepare-batch.ts'

@@ -1,6 +1,6 @@
 /** What is wrong with the products of an import, in the order of the file. */
 import type { ImportError } from '#contracts/resources/import.ts'
-import type { Queryable, Transaction } from '#platform/database.ts'
+import type { Queryable, Transaction } from '#platform/postgres/database.ts'
 import type { RecordError } from './plan-batch.ts'
 
 const DETAIL_MAX = 2000

@@ -1,5 +1,5 @@
 /** What products would be known by after a dry run, which keeps none of them. */
-import type { Queryable, Transaction } from '#platform/database.ts'
+import type { Queryable, Transaction } from '#platform/postgres/database.ts'
 import type { Known } from './known.ts'
 import type { Plan } from './plan-batch.ts'
 

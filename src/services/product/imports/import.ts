@@ -1,7 +1,7 @@
 /** An import, as it is kept and as it is told. */
 import type { Import } from '#contracts/resources/import.ts'
-import type { Row } from '#platform/database.ts'
-import type { Place } from '#platform/records.ts'
+import type { Row } from '#platform/postgres/database.ts'
+import type { Place } from '#platform/text/records.ts'
 import { formatOfColumns } from './spreadsheets/product-csv.ts'
 
 export type ImportRow = Row & {

@@ -1,8 +1,8 @@
 import type { Static } from 'typebox'
 import type { importOperations } from '#contracts/http/product-imports.ts'
 import type { ImportList } from '#contracts/resources/import.ts'
-import { page } from '#platform/cursor.ts'
-import type { Input, Reading } from '#platform/handlers.ts'
+import { page } from '#platform/http/cursor.ts'
+import type { Input, Reading } from '#platform/http/handlers.ts'
 import { type ImportRow, importOf } from './import.ts'
 
 /** Lists imports, latest first. */

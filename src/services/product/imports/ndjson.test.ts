@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { FileRefused, LINE_BYTES_MAX, START } from '#platform/records.ts'
+import { FileRefused, LINE_BYTES_MAX, START } from '#platform/text/records.ts'
 import { gathered, inChunks, pieces } from '../../../../test/support/chunks.ts'
 import { readNdjson } from './ndjson.ts'
 

@@ -1,6 +1,6 @@
-import { JsonRefused, parseJson } from '#platform/json.ts'
-import { openText, readLines } from '#platform/lines.ts'
-import { FileRefused, LINE_BYTES_MAX, type RecordFault } from '#platform/records.ts'
+import { JsonRefused, parseJson } from '#platform/text/json.ts'
+import { openText, readLines } from '#platform/text/lines.ts'
+import { FileRefused, LINE_BYTES_MAX, type RecordFault } from '#platform/text/records.ts'
 import type { ReadFormat } from './source-record.ts'
 
 /** Reads one product a line, passing over blank lines. */

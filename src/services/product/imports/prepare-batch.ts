@@ -1,5 +1,5 @@
-import type { Queryable } from '#platform/database.ts'
 import { newId } from '#platform/id.ts'
+import type { Queryable } from '#platform/postgres/database.ts'
 import { freeSlugs } from '../catalog/free-slug.ts'
 import { creationOf } from '../catalog/product-change.ts'
 import type { PlannedChange } from '../catalog/store-changes.ts'

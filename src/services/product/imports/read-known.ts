@@ -1,6 +1,6 @@
 import type { ImportProduct } from '#contracts/resources/import.ts'
 import type { Product } from '#contracts/resources/product.ts'
-import type { Queryable } from '#platform/database.ts'
+import type { Queryable } from '#platform/postgres/database.ts'
 import { readKeys, rememberKeys } from './import-keys.ts'
 import { type Known, wantedSlugOf } from './known.ts'
 

@@ -1,7 +1,7 @@
 /** Takes files that have been sent into the catalog, one after another. */
-import type { Database } from '#platform/database.ts'
-import { isOutage } from '#platform/database-errors.ts'
-import { FileRefused } from '#platform/records.ts'
+import type { Database } from '#platform/postgres/database.ts'
+import { isOutage } from '#platform/postgres/database-errors.ts'
+import { FileRefused } from '#platform/text/records.ts'
 import { checkedBatches } from './checked-records.ts'
 import { formats } from './formats.ts'
 import { importBatches } from './import-batches.ts'

@@ -1,7 +1,7 @@
 /** An import while it runs: who holds it, how far it is, how it ends. */
 import { ProductImportCompleted } from '#contracts/events/product-events.ts'
-import type { Database, Transaction } from '#platform/database.ts'
-import { announce } from '#platform/outbox.ts'
+import { announce } from '#platform/messaging/outbox.ts'
+import type { Database, Transaction } from '#platform/postgres/database.ts'
 import type { CheckedRecord } from './checked-records.ts'
 import { errorsUrlOf, type ImportRow } from './import.ts'
 import type { Plan } from './plan-batch.ts'

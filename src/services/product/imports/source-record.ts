@@ -1,4 +1,4 @@
-import type { Place, RecordFault } from '#platform/records.ts'
+import type { Place, RecordFault } from '#platform/text/records.ts'
 
 /** What a file says of one product, or could not say. */
 export type SourceRecord = {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
-import { START } from '#platform/records.ts'
+import { START } from '#platform/text/records.ts'
 import { sendFile, someProducts } from '../../../../test/support/imports.ts'
 import { openProductDatabase, type ProductDatabase } from '../../../../test/support/product-database.ts'
 import { checkedBatches } from './checked-records.ts'

@@ -1,5 +1,5 @@
 /** Files of imports, kept in the database in pieces until they are dealt with, so that any process can go on with them. */
-import type { Queryable } from '#platform/database.ts'
+import type { Queryable } from '#platform/postgres/database.ts'
 
 const PIECE_BYTES = 1024 * 1024
 

@@ -1,5 +1,5 @@
-import { bigints, uuids } from '#platform/arrays.ts'
-import type { Transaction } from '#platform/database.ts'
+import { bigints, uuids } from '#platform/postgres/arrays.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
 import { sendProductRows } from '../catalog/product-rows.ts'
 import { rowOf, storeChanges } from '../catalog/store-changes.ts'
 import { openStock } from '../inventory/open-stock.ts'

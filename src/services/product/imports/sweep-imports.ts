@@ -1,6 +1,6 @@
 /** What imports leave behind: files that never became whole, what ended imports needed, and in time the imports themselves. */
 import type { Config } from '#platform/config.ts'
-import type { Database } from '#platform/database.ts'
+import type { Database } from '#platform/postgres/database.ts'
 import { dropSpool } from './spool.ts'
 
 /** A file of which nothing has come for so long has been given up. */

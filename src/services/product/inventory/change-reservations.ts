@@ -1,9 +1,9 @@
 /** Changes to reservations that callers ask for, those that wait at the same moment in one transaction. */
 import { Problem } from '#contracts/problems.ts'
 import type { Reservation } from '#contracts/resources/reservation.ts'
-import type { Actor } from '#platform/actor.ts'
-import type { Transaction } from '#platform/database.ts'
-import { checkVersion, type Expected } from '#platform/etag.ts'
+import { checkVersion, type Expected } from '#platform/http/etag.ts'
+import type { Actor } from '#platform/identity/actor.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
 import { ledgerActorOf } from './ledger.ts'
 import { type StoredReservation, toReservation } from './reservation.ts'
 import { lockOrders, readReservations } from './reservation-store.ts'

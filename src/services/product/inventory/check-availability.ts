@@ -1,6 +1,6 @@
 import type { inventoryOperations } from '#contracts/http/product-inventory.ts'
 import type { Availability } from '#contracts/resources/inventory.ts'
-import type { Input, Reading } from '#platform/handlers.ts'
+import type { Input, Reading } from '#platform/http/handlers.ts'
 import { readInventories } from './inventory.ts'
 
 /** What can be promised of many variants now, in the order asked; it promises nothing. */

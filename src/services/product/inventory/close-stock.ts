@@ -1,6 +1,6 @@
 import { Problem } from '#contracts/problems.ts'
-import type { Transaction } from '#platform/database.ts'
-import { announceAll } from '#platform/outbox.ts'
+import { announceAll } from '#platform/messaging/outbox.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
 import { openStockBook } from './stock-book.ts'
 
 /**

@@ -1,9 +1,9 @@
 import type { inventoryOperations } from '#contracts/http/product-inventory.ts'
 import { Problem } from '#contracts/problems.ts'
 import type { Location } from '#contracts/resources/inventory.ts'
-import type { Transaction } from '#platform/database.ts'
-import type { Input } from '#platform/handlers.ts'
+import type { Input } from '#platform/http/handlers.ts'
 import { newId } from '#platform/id.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
 import { type LocationRow, toLocation } from './location.ts'
 
 /** Adds a place where stock can be. It has none yet. */

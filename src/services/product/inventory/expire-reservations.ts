@@ -1,6 +1,7 @@
 /** Deadlines of holds: swept by a timer, and by whoever needs the stock, so that they hold with the timer stopped too. */
-import type { Database, Transaction } from '#platform/database.ts'
-import { type Announcement, announceAll } from '#platform/outbox.ts'
+
+import { type Announcement, announceAll } from '#platform/messaging/outbox.ts'
+import type { Database, Transaction } from '#platform/postgres/database.ts'
 import { end, tell } from './hold.ts'
 import { changed, type Line, type StoredReservation } from './reservation.ts'
 import { readLines, readReservations, storeReservations } from './reservation-store.ts'

@@ -1,9 +1,9 @@
 import type { inventoryOperations } from '#contracts/http/product-inventory.ts'
 import { Problem } from '#contracts/problems.ts'
 import type { Reservation } from '#contracts/resources/reservation.ts'
-import { keepBefore } from '#platform/audit.ts'
-import type { Transaction } from '#platform/database.ts'
-import type { Input } from '#platform/handlers.ts'
+import { keepBefore } from '#platform/audit/audit.ts'
+import type { Input } from '#platform/http/handlers.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
 import { changeReservations } from './change-reservations.ts'
 import { statusOf, toReservation } from './reservation.ts'
 

@@ -1,7 +1,7 @@
 import type { inventoryOperations } from '#contracts/http/product-inventory.ts'
 import { Problem } from '#contracts/problems.ts'
 import type { Location } from '#contracts/resources/inventory.ts'
-import type { Input, Reading } from '#platform/handlers.ts'
+import type { Input, Reading } from '#platform/http/handlers.ts'
 import { type LocationRow, toLocation } from './location.ts'
 
 export async function getLocation(

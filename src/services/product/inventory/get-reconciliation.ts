@@ -1,6 +1,6 @@
 import type { Reconciliation } from '#contracts/resources/inventory.ts'
-import type { Row } from '#platform/database.ts'
-import type { Reading } from '#platform/handlers.ts'
+import type { Reading } from '#platform/http/handlers.ts'
+import type { Row } from '#platform/postgres/database.ts'
 
 type Sums = Row & { checked_at: string; levels: number; drift: number; oversold: number; data: Reconciliation['data'] }
 

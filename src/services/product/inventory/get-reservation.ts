@@ -1,7 +1,7 @@
 import type { inventoryOperations } from '#contracts/http/product-inventory.ts'
 import { Problem } from '#contracts/problems.ts'
 import type { Reservation } from '#contracts/resources/reservation.ts'
-import type { Input, Reading } from '#platform/handlers.ts'
+import type { Input, Reading } from '#platform/http/handlers.ts'
 import { toReservation } from './reservation.ts'
 import { readReservations } from './reservation-store.ts'
 

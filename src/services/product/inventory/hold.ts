@@ -7,7 +7,7 @@ import {
 } from '#contracts/events/inventory-events.ts'
 import { Problem } from '#contracts/problems.ts'
 import type { Shortage } from '#contracts/resources/reservation.ts'
-import { type Announcement, announcement } from '#platform/outbox.ts'
+import { type Announcement, announcement } from '#platform/messaging/outbox.ts'
 import type { Line, StoredReservation } from './reservation.ts'
 import { allocate, availableOf, type Movement, type Part } from './stock.ts'
 import type { StockBook } from './stock-book.ts'

@@ -1,6 +1,6 @@
 /** The stock of variants as it is shown. What lapsed holds still hold counts as available: expiry holds when it is read. */
 import type { Inventory } from '#contracts/resources/inventory.ts'
-import type { Queryable, Row } from '#platform/database.ts'
+import type { Queryable, Row } from '#platform/postgres/database.ts'
 import { availableAt, availableOf, type Level } from './stock.ts'
 
 type InventoryRow = Row & {

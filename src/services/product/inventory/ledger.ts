@@ -1,7 +1,7 @@
 /** The ledger that explains every counter. */
 import type { LedgerEntry } from '#contracts/resources/inventory.ts'
-import type { Actor } from '#platform/actor.ts'
-import type { Queryable, Row } from '#platform/database.ts'
+import type { Actor } from '#platform/identity/actor.ts'
+import type { Queryable, Row } from '#platform/postgres/database.ts'
 
 type LedgerRow = Row & {
   ledger_entry_id: number

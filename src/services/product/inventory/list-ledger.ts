@@ -1,6 +1,6 @@
 import type { inventoryOperations } from '#contracts/http/product-inventory.ts'
-import { page } from '#platform/cursor.ts'
-import type { Input, Output, Reading } from '#platform/handlers.ts'
+import { page } from '#platform/http/cursor.ts'
+import type { Input, Output, Reading } from '#platform/http/handlers.ts'
 import { readLedgerEntries } from './ledger.ts'
 
 type Operation = typeof inventoryOperations.listLedger

@@ -1,6 +1,6 @@
 import type { inventoryOperations } from '#contracts/http/product-inventory.ts'
-import { page } from '#platform/cursor.ts'
-import type { Input, Output, Reading } from '#platform/handlers.ts'
+import { page } from '#platform/http/cursor.ts'
+import type { Input, Output, Reading } from '#platform/http/handlers.ts'
 import { toReservation } from './reservation.ts'
 import { readReservations } from './reservation-store.ts'
 

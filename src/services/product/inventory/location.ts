@@ -1,6 +1,6 @@
 /** Where stock is. */
 import type { Location } from '#contracts/resources/inventory.ts'
-import type { Queryable, Row } from '#platform/database.ts'
+import type { Queryable, Row } from '#platform/postgres/database.ts'
 
 export type LocationRow = Row & {
   location_id: string

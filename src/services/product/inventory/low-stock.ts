@@ -1,6 +1,6 @@
 /** Low stock is told on its edges: once when a variant falls to its threshold, again only after it has risen above. */
 import { InventoryBackInStock, InventoryLowStock } from '#contracts/events/inventory-events.ts'
-import { type Announcement, announcement } from '#platform/outbox.ts'
+import { type Announcement, announcement } from '#platform/messaging/outbox.ts'
 import { availableOf, type StockItem } from './stock.ts'
 
 export type Edge = { variantId: string; low: boolean; alertSequence: number; announcements: Announcement[] }

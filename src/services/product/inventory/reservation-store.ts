@@ -1,6 +1,6 @@
 /** Reservations in the database. */
-import { bigints, integers, texts, uuids } from '#platform/arrays.ts'
-import type { Queryable, Row, Transaction } from '#platform/database.ts'
+import { bigints, integers, texts, uuids } from '#platform/postgres/arrays.ts'
+import type { Queryable, Row, Transaction } from '#platform/postgres/database.ts'
 import type { Item, Line, Status, StoredReservation } from './reservation.ts'
 
 type ReservationRow = Row & {

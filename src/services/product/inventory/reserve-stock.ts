@@ -4,9 +4,9 @@
  */
 import { InventoryReservationFailed } from '#contracts/events/inventory-events.ts'
 import { Problem } from '#contracts/problems.ts'
-import type { Transaction } from '#platform/database.ts'
 import { newId } from '#platform/id.ts'
-import { type Announcement, announceAll, announcement } from '#platform/outbox.ts'
+import { type Announcement, announceAll, announcement } from '#platform/messaging/outbox.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
 import { lockLapsed, releaseLapsed } from './expire-reservations.ts'
 import { type Cause, end, hold, tell } from './hold.ts'
 import { changed, type Line, nothingKnown, outcomeOf, type StoredReservation, statusOf } from './reservation.ts'

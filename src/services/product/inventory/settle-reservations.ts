@@ -4,8 +4,8 @@
  * their order, also those of one reservation; a single event is a list of one.
  */
 import { Problem } from '#contracts/problems.ts'
-import type { Transaction } from '#platform/database.ts'
-import { type Announcement, announceAll } from '#platform/outbox.ts'
+import { type Announcement, announceAll } from '#platform/messaging/outbox.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
 import { type Lapsed, lockLapsed, releaseLapsed } from './expire-reservations.ts'
 import type { Cause } from './hold.ts'
 import type { Line, StoredReservation } from './reservation.ts'

@@ -1,7 +1,7 @@
 /** One change of one reservation, its units moved in a stock book. No database: what is moved is written later. */
 import { Problem, type ProblemCode } from '#contracts/problems.ts'
 import { QUANTITY_MAX } from '#contracts/resources/primitives.ts'
-import type { Announcement } from '#platform/outbox.ts'
+import type { Announcement } from '#platform/messaging/outbox.ts'
 import { type Cause, end, hold, tell } from './hold.ts'
 import { changed, type Facts, type Line, outcomeOf, type StoredReservation } from './reservation.ts'
 import type { StockBook } from './stock-book.ts'

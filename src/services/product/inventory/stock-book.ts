@@ -6,8 +6,8 @@
 
 import { Problem } from '#contracts/problems.ts'
 import { QUANTITY_MAX } from '#contracts/resources/primitives.ts'
-import type { Row, Transaction } from '#platform/database.ts'
-import type { Announcement } from '#platform/outbox.ts'
+import type { Announcement } from '#platform/messaging/outbox.ts'
+import type { Row, Transaction } from '#platform/postgres/database.ts'
 import { availableOf, type LedgerRow, type Level, type Movement, type StockItem } from './stock.ts'
 import { stockChanges, store, storeEdges } from './stock-changes.ts'
 

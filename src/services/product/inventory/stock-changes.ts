@@ -1,7 +1,7 @@
 /** What was moved in a stock book, as what is stored and what is announced. */
 import { InventoryUpdated } from '#contracts/events/inventory-events.ts'
-import { bigints, texts, uuids } from '#platform/arrays.ts'
-import { type Announcement, announcement } from '#platform/outbox.ts'
+import { type Announcement, announcement } from '#platform/messaging/outbox.ts'
+import { bigints, texts, uuids } from '#platform/postgres/arrays.ts'
 import { edgesOf } from './low-stock.ts'
 import { availableAt, type LedgerRow, type Level, type StockItem } from './stock.ts'
 

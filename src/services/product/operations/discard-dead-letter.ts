@@ -1,8 +1,8 @@
 import type { operationsOperations } from '#contracts/http/product-operations.ts'
 import type { DeadLetter } from '#contracts/resources/dead-letter.ts'
-import type { Transaction } from '#platform/database.ts'
-import type { Input } from '#platform/handlers.ts'
-import { discardDeadLetter as discard } from '#platform/resolve-dead-letters.ts'
+import type { Input } from '#platform/http/handlers.ts'
+import { discardDeadLetter as discard } from '#platform/messaging/resolve-dead-letters.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
 
 export function discardDeadLetter(
   tx: Transaction,

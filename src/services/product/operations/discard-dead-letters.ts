@@ -1,8 +1,8 @@
 import type { operationsOperations } from '#contracts/http/product-operations.ts'
 import type { DiscardedDeadLetters } from '#contracts/resources/dead-letter.ts'
-import type { Transaction } from '#platform/database.ts'
-import type { Input } from '#platform/handlers.ts'
-import { discardDeadLetters as discard } from '#platform/resolve-dead-letters.ts'
+import type { Input } from '#platform/http/handlers.ts'
+import { discardDeadLetters as discard } from '#platform/messaging/resolve-dead-letters.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
 
 export function discardDeadLetters(
   tx: Transaction,

@@ -1,7 +1,7 @@
 import type { operationsOperations } from '#contracts/http/product-operations.ts'
 import type { DeadLetter } from '#contracts/resources/dead-letter.ts'
-import { readDeadLetter } from '#platform/dead-letters.ts'
-import type { Input, Reading } from '#platform/handlers.ts'
+import type { Input, Reading } from '#platform/http/handlers.ts'
+import { readDeadLetter } from '#platform/messaging/dead-letters.ts'
 
 export function getDeadLetter(
   { database }: Reading,

@@ -1,7 +1,7 @@
 import type { operationsOperations } from '#contracts/http/product-operations.ts'
-import { page } from '#platform/cursor.ts'
-import { readDeadLetters } from '#platform/dead-letters.ts'
-import type { Input, Output, Reading } from '#platform/handlers.ts'
+import { page } from '#platform/http/cursor.ts'
+import type { Input, Output, Reading } from '#platform/http/handlers.ts'
+import { readDeadLetters } from '#platform/messaging/dead-letters.ts'
 
 type Operation = typeof operationsOperations.listDeadLetters
 

@@ -1,6 +1,6 @@
 import type { operationsOperations } from '#contracts/http/product-operations.ts'
-import type { Input, Output, Reading } from '#platform/handlers.ts'
-import { readIntegrations } from '#platform/integration-views.ts'
+import type { Input, Output, Reading } from '#platform/http/handlers.ts'
+import { readIntegrations } from '#platform/resilience/integration-views.ts'
 
 type Operation = typeof operationsOperations.listIntegrations
 

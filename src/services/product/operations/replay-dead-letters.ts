@@ -1,7 +1,7 @@
 import type { operationsOperations } from '#contracts/http/product-operations.ts'
 import type { ReplayedDeadLetters } from '#contracts/resources/dead-letter.ts'
-import type { Input, Reading } from '#platform/handlers.ts'
-import { replayDeadLetters as replay } from '#platform/resolve-dead-letters.ts'
+import type { Input, Reading } from '#platform/http/handlers.ts'
+import { replayDeadLetters as replay } from '#platform/messaging/resolve-dead-letters.ts'
 
 /** Has a transaction of its own for each. */
 export function replayDeadLetters(

@@ -1,5 +1,5 @@
-import type { Database } from '#platform/database.ts'
-import { announceAll } from '#platform/outbox.ts'
+import { announceAll } from '#platform/messaging/outbox.ts'
+import type { Database } from '#platform/postgres/database.ts'
 import { beginReview } from './begin-review.ts'
 
 const BATCH = 100

@@ -1,5 +1,5 @@
-import type { Transaction } from '#platform/database.ts'
-import type { Announcement } from '#platform/outbox.ts'
+import type { Announcement } from '#platform/messaging/outbox.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
 import { priceUpdated } from './price-change.ts'
 import { holdPriceLists } from './price-list.ts'
 import { reviewPrices } from './review-prices.ts'

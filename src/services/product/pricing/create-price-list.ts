@@ -1,9 +1,9 @@
 import type { priceOperations } from '#contracts/http/product-prices.ts'
 import { Problem } from '#contracts/problems.ts'
 import type { PriceList } from '#contracts/resources/price-list.ts'
-import type { Transaction } from '#platform/database.ts'
-import type { Input } from '#platform/handlers.ts'
+import type { Input } from '#platform/http/handlers.ts'
 import { newId } from '#platform/id.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
 import { openPeriod, type PriceListRow, toPriceList } from './price-list.ts'
 
 /** Adds a price list. It has no prices yet. */

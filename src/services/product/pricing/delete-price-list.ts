@@ -1,8 +1,8 @@
 import type { priceOperations } from '#contracts/http/product-prices.ts'
-import { keepBefore } from '#platform/audit.ts'
-import type { Transaction } from '#platform/database.ts'
-import { checkVersion } from '#platform/etag.ts'
-import type { Input } from '#platform/handlers.ts'
+import { keepBefore } from '#platform/audit/audit.ts'
+import { checkVersion } from '#platform/http/etag.ts'
+import type { Input } from '#platform/http/handlers.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
 import { beginListChange, closePeriod, lockPriceList, reviewSoon } from './price-list.ts'
 
 /** Deletes a price list. What its prices were stays known, so that what was paid can be told. */

@@ -1,6 +1,6 @@
 import type { priceOperations } from '#contracts/http/product-prices.ts'
 import type { EffectivePrice, EffectivePrices } from '#contracts/resources/price.ts'
-import type { Input, Reading } from '#platform/handlers.ts'
+import type { Input, Reading } from '#platform/http/handlers.ts'
 import { amountFor, lowestFor, type PriceLine, periodFor } from './effective-price.ts'
 import { amountOf } from './price-change.ts'
 import { readPriceLines } from './price-lines.ts'

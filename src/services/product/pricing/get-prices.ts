@@ -1,6 +1,6 @@
 import type { priceOperations } from '#contracts/http/product-prices.ts'
 import type { VariantPrices } from '#contracts/resources/price.ts'
-import type { Input, Reading } from '#platform/handlers.ts'
+import type { Input, Reading } from '#platform/http/handlers.ts'
 import { readVariant } from '../catalog/read-variant.ts'
 import { variantPricesOf } from './price.ts'
 

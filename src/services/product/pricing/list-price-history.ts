@@ -2,8 +2,8 @@ import type { Static } from 'typebox'
 import type { priceOperations } from '#contracts/http/product-prices.ts'
 import { Problem } from '#contracts/problems.ts'
 import type { PriceHistory } from '#contracts/resources/price.ts'
-import { page } from '#platform/cursor.ts'
-import type { Input, Reading } from '#platform/handlers.ts'
+import { page } from '#platform/http/cursor.ts'
+import type { Input, Reading } from '#platform/http/handlers.ts'
 import { amountOf } from './price-change.ts'
 
 /** Minor units as text: the largest amounts of currencies with four decimals are beyond 2^53. */

@@ -1,6 +1,6 @@
 import type { priceOperations } from '#contracts/http/product-prices.ts'
-import { page } from '#platform/cursor.ts'
-import type { Input, Output, Reading } from '#platform/handlers.ts'
+import { page } from '#platform/http/cursor.ts'
+import type { Input, Output, Reading } from '#platform/http/handlers.ts'
 import { type ListedPriceRow, listedPriceColumns, toListedPrice } from './listed-price.ts'
 import { readPriceList } from './price-list.ts'
 

@@ -1,6 +1,6 @@
 import type { priceOperations } from '#contracts/http/product-prices.ts'
-import { page } from '#platform/cursor.ts'
-import type { Input, Output, Reading } from '#platform/handlers.ts'
+import { page } from '#platform/http/cursor.ts'
+import type { Input, Output, Reading } from '#platform/http/handlers.ts'
 import { type PriceListRow, toPriceList } from './price-list.ts'
 
 type Operation = typeof priceOperations.listPriceLists

@@ -1,6 +1,6 @@
 import { fromMinor } from '#contracts/resources/money.ts'
 import type { ListedPrice } from '#contracts/resources/price-list.ts'
-import type { Row } from '#platform/database.ts'
+import type { Row } from '#platform/postgres/database.ts'
 
 export type ListedPriceRow = Row & {
   price_id: string

@@ -1,7 +1,7 @@
 /** A change of what a buyer pays, as the history keeps it and `PriceUpdated` tells it. */
 import { PriceUpdated } from '#contracts/events/product-events.ts'
 import { fromMinor, toMinor } from '#contracts/resources/money.ts'
-import { type Announcement, announcement } from '#platform/outbox.ts'
+import { type Announcement, announcement } from '#platform/messaging/outbox.ts'
 
 export type PriceChanged = {
   variantId: string

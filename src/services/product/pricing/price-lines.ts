@@ -1,5 +1,5 @@
 /** Reading what is known of prices: when those of lists applied or will, and what the base price was. */
-import type { Queryable } from '#platform/database.ts'
+import type { Queryable } from '#platform/postgres/database.ts'
 import type { PriceLine, PricePeriod } from './effective-price.ts'
 
 /** Minor units as text: the largest amounts of currencies with four decimals are beyond 2^53. */

@@ -1,7 +1,7 @@
 /** Price lists in the database: as they are, and as what they applied when. */
 import { Problem } from '#contracts/problems.ts'
 import type { PriceList } from '#contracts/resources/price-list.ts'
-import type { Queryable, Row, Transaction } from '#platform/database.ts'
+import type { Queryable, Row, Transaction } from '#platform/postgres/database.ts'
 
 export type PriceListRow = Row & {
   price_list_id: string

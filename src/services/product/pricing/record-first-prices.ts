@@ -1,6 +1,6 @@
 import { toMinor } from '#contracts/resources/money.ts'
-import { bigints, texts, uuids } from '#platform/arrays.ts'
-import type { Transaction } from '#platform/database.ts'
+import { bigints, texts, uuids } from '#platform/postgres/arrays.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
 import type { Price } from './price.ts'
 
 /** Begins the price history of variants that are new: nobody has told of their prices before, so each has the number one. */

@@ -1,5 +1,5 @@
-import { bigints, texts, uuids } from '#platform/arrays.ts'
-import type { Transaction } from '#platform/database.ts'
+import { bigints, texts, uuids } from '#platform/postgres/arrays.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
 import type { PriceDifference } from './price.ts'
 import { anybody, minorOf, type PriceChanged } from './price-change.ts'
 import { reviewPrices } from './review-prices.ts'

@@ -2,7 +2,7 @@
  * Finds what buyers of variants with prices of lists are to be told: every change of what they pay since the last review, whether a schedule
  * began or ended, a list was changed or a base price set. What was told is remembered, so that whoever reviews next goes on from there.
  */
-import type { Transaction } from '#platform/database.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
 import type { PriceLine, Reason } from './effective-price.ts'
 import { amountOf, minorOf, type PriceChanged } from './price-change.ts'
 import { readPriceLines } from './price-lines.ts'

@@ -1,11 +1,11 @@
 import type { priceOperations } from '#contracts/http/product-prices.ts'
 import { Problem } from '#contracts/problems.ts'
 import type { PriceList } from '#contracts/resources/price-list.ts'
-import { keepBefore } from '#platform/audit.ts'
-import type { Transaction } from '#platform/database.ts'
-import { violated } from '#platform/database-errors.ts'
-import { checkVersion } from '#platform/etag.ts'
-import type { Input } from '#platform/handlers.ts'
+import { keepBefore } from '#platform/audit/audit.ts'
+import { checkVersion } from '#platform/http/etag.ts'
+import type { Input } from '#platform/http/handlers.ts'
+import type { Transaction } from '#platform/postgres/database.ts'
+import { violated } from '#platform/postgres/database-errors.ts'
 import {
   beginListChange,
   closePeriod,

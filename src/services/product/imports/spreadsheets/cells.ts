@@ -1,5 +1,5 @@
-import { fromCell, toCell } from '#platform/csv-cells.ts'
-import { JsonRefused, parseJson } from '#platform/json.ts'
+import { fromCell, toCell } from '#platform/text/csv-cells.ts'
+import { JsonRefused, parseJson } from '#platform/text/json.ts'
 
 /** The text in a cell; undefined when the cell is empty or there is no such column. */
 export function textIn(cells: readonly string[], place: number | undefined): string | undefined {

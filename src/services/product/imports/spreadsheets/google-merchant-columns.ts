@@ -2,7 +2,7 @@
  * The columns of Google Merchant's product feed, as its product data specification has them. Reading and
  * docs/how-to/import-a-catalog.md follow these tables. Names may have spaces for underscores, and the `g:` of feeds in XML.
  */
-import { FileRefused } from '#platform/records.ts'
+import { FileRefused } from '#platform/text/records.ts'
 import { type AttributeColumn, attributeKeyOf } from './attribute-columns.ts'
 
 /** Columns with a meaning of their own. */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { ImportProduct } from '#contracts/resources/import.ts'
-import { START } from '#platform/records.ts'
-import { checkBody } from '#platform/validation.ts'
+import { START } from '#platform/text/records.ts'
+import { checkBody } from '#platform/text/validation.ts'
 import { gathered, pieces } from '../../../../../test/support/chunks.ts'
 import { readProductCsv } from './product-csv.ts'
 

@@ -1,5 +1,5 @@
 /** Google Merchant's product feed: a row is an offer; those of one item group are the variants of one product. */
-import type { Row } from '#platform/csv.ts'
+import type { Row } from '#platform/text/csv.ts'
 import { pathsOf } from './category-cell.ts'
 import { codeIn, textIn } from './cells.ts'
 import { type Member, type MerchantColumns, merchantColumns, merchantName } from './google-merchant-columns.ts'

@@ -1,5 +1,5 @@
-import { readCsv } from '#platform/csv.ts'
-import { FileRefused } from '#platform/records.ts'
+import { readCsv } from '#platform/text/csv.ts'
+import { FileRefused } from '#platform/text/records.ts'
 import type { ReadFormat } from '../source-record.ts'
 import { googleMerchant } from './google-merchant.ts'
 import { groupRows } from './row-groups.ts'

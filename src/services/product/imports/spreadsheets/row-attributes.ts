@@ -1,4 +1,4 @@
-import type { Row } from '#platform/csv.ts'
+import type { Row } from '#platform/text/csv.ts'
 import { type AttributeColumn, type AttributeValue, attributeOf } from './attribute-columns.ts'
 import { textIn } from './cells.ts'
 import type { Sheet } from './sheet.ts'

@@ -1,5 +1,5 @@
-import type { Row } from '#platform/csv.ts'
-import type { Place, RecordFault } from '#platform/records.ts'
+import type { Row } from '#platform/text/csv.ts'
+import type { Place, RecordFault } from '#platform/text/records.ts'
 
 /** Rows that are one product. */
 export type RowGroup = {

@@ -1,6 +1,6 @@
-import type { Row } from '#platform/csv.ts'
-import { pointerTo } from '#platform/json.ts'
-import type { RecordFault } from '#platform/records.ts'
+import type { Row } from '#platform/text/csv.ts'
+import { pointerTo } from '#platform/text/json.ts'
+import type { RecordFault } from '#platform/text/records.ts'
 import { codeIn, jsonOf, textIn } from './cells.ts'
 
 /** The rows of one product, and what is wrong in their cells. */

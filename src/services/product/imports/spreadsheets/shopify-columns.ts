@@ -3,7 +3,7 @@
  * them. Reading, writing and docs/how-to/import-a-catalog.md follow these tables. Names are compared in lower case.
  */
 import { exponents } from '#contracts/resources/money.ts'
-import { FileRefused } from '#platform/records.ts'
+import { FileRefused } from '#platform/text/records.ts'
 import { type As, type AttributeColumn, attributeKeyOf, type Level } from './attribute-columns.ts'
 
 /** Columns with a meaning of their own. */

@@ -1,4 +1,4 @@
-import type { Row } from '#platform/csv.ts'
+import type { Row } from '#platform/text/csv.ts'
 import type { Price } from '../../pricing/price.ts'
 import type { AttributeValue } from './attribute-columns.ts'
 import { codeIn, textIn } from './cells.ts'

@@ -1,0 +1,53 @@
+/** The broker as this process reaches it, asked when somebody asks for metrics. */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Broker, Subscription } from '#broker/broker.ts'
+import { gaugeRead } from '../telemetry.ts'
+import { carriedBy } from './message-telemetry.ts'
+
+type Group = Pick<Subscription, 'group' | 'topics'>
+type State = { system: Broker['system']; connected: boolean; waiting: ReadonlyMap<string, number> }
+
+/** Whoever collects metrics waits no longer than this for a broker that is away. */
+const TIMEOUT_MS = 3_000
+
+const watched = new Set<{ broker: Broker; groups: readonly Group[] }>()
+let asking: Promise<readonly State[]> | undefined
+
+gaugeRead('messaging_broker_connected', '1 when this process reaches the broker', ['system'], async () =>
+  (await states()).map(({ system, connected }) => ({ labels: { system }, value: connected ? 1 : 0 }))
+)
+gaugeRead('messaging_consumer_lag', 'Messages in the broker that the consumer has not acknowledged', ['consumer'], async () =>
+  (await states()).flatMap(({ waiting }) => Array.from(waiting, ([consumer, value]) => ({ labels: { consumer }, value })))
+)
+
+/** Shows the broker, and what waits in it for these consumers, in /metrics until disposed. */
+export function watchBroker(broker: Broker, groups: readonly Group[]): Disposable {
+  carriedBy(broker)
+  const watching = { broker, groups }
+  watched.add(watching)
+  return { [Symbol.dispose]: () => watched.delete(watching) }
+}
+
+/** Asked once for both gauges of a scrape, and once of each broker for all services of this process. */
+function states(): Promise<readonly State[]> {
+  const brokers = Map.groupBy(watched, ({ broker }) => broker)
+  asking ??= Promise.all(
+    Array.from(brokers, ([broker, watchers]) => ask(broker, [...new Set(watchers.flatMap(({ groups }) => groups))]))
+  )
+    .then(answers => answers.filter(answer => answer !== undefined))
+    .finally(() => {
+      asking = undefined
+    })
+  return asking
+}
+
+async function ask(broker: Broker, groups: readonly Group[]): Promise<State | undefined> {
+  if (!broker.waiting) return undefined
+  const { system } = broker
+  try {
+    const late = delay(TIMEOUT_MS, undefined, { ref: false }).then(() => Promise.reject(new Error('the broker does not answer')))
+    return { system, connected: true, waiting: await Promise.race([broker.waiting(groups), late]) }
+  } catch {
+    return { system, connected: false, waiting: new Map() }
+  }
+}
