@@ -8,8 +8,8 @@ looking at some 20,000 events: go by \`nextCursor\`, not by how many came.
 
 With \`Accept: text/event-stream\` the events follow as they happen, without an end: \`id\` is the position, \`event\` the type, \`data\` the body.
 \`Last-Event-ID\` resumes without a gap and stands before \`after\`; \`limit\` says nothing. At least every 15 seconds there is a comment and
-an \`id\` without an event: how far the log was looked through. \`event: end\` says why the stream ends: \`token-expired\`, \`shutting-down\`
-or \`unavailable\`.`
+an \`id\` without an event: how far the log was looked through. \`event: end\` says why the stream ends: \`token-expired\`,
+\`credentials-ended\` (an API key taken back, a user who may no longer), \`shutting-down\` or \`unavailable\`.`
 
 export const feedOperations = {
   listEvents: {
