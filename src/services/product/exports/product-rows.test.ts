@@ -51,7 +51,8 @@ const character = fc.oneof(
   fc.constantFrom(...'",;\t\n\r\'=+-@ >0123456789', '\r\n', '＝', '\u2028', '"""', "'=", 'Default Title', '[', '{'),
   fc.string({ unit: 'grapheme', minLength: 1, maxLength: 1 }).filter(isText)
 )
-const text = fc.array(character, { maxLength: 12 }).map(parts => parts.join(''))
+// As text is stored: in form C of Unicode.
+const text = fc.array(character, { maxLength: 12 }).map(parts => parts.join('').normalize('NFC'))
 const line = text.map(words => words.replace(/[\t\n\r\u2028\u2029]/g, '')).filter(words => /\S/.test(words))
 const sku = fc.stringMatching(/^[!-~]([ -~]{0,10}[!-~])?$/)
 const key = fc.oneof(
