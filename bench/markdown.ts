@@ -26,7 +26,8 @@ function sectionOf(report: Report): string {
     '',
     '### What must hold',
     '',
-    toMarkdown(limitsTable(report)),
+    // What other pages have, by groups that were not run for this one, is not missing here.
+    toMarkdown(limitsTable(report).filter(([, measured]) => measured !== '')),
     '',
     ...(notes.length > 0 ? [...notes.map(note => `- ${sentence(note)}`), ''] : []),
     groups.join('\n\n')
