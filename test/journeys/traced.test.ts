@@ -34,7 +34,7 @@ for (const [system, { skip, start }] of Object.entries(brokers)) {
       spans => spans.some(({ name, service }) => name === 'process product.events' && service === 'search')
     )
 
-    const gateway = one(ours, span => span.service === 'gateway')
+    const gateway = one(ours, span => span.service === 'gateway' && span.kind === 'server')
     assert.deepEqual(summary(gateway), { name: 'POST /v1/products', kind: 'server', parent: caller.spanId })
     const server = one(ours, span => span.service === 'product' && span.kind === 'server')
     assert.deepEqual(summary(server), { name: 'POST /v1/products', kind: 'server', parent: gateway.spanId })

@@ -111,7 +111,7 @@ test('what cannot be done is said, with what can', async () => {
     [['search.index', '--from', '5', '--to', '4'], /--to 4 is before --from 5/],
     [['search.index', '--from', '1', '--type', 'A'], /Unknown option '--type'/],
     [['shop.index', '--from', '1'], /There is no service shop\. There are user, product, /],
-    [['search.other', '--from', '1'], /There is no consumer search\.other\. The search service has search\.index\./],
+    [['search.other', '--from', '1'], /There is no consumer search\.other\. The search service has search\.index, search\.users\./],
     [['search.index', '--from', '1', '--types', 'OrderCreated'], /search\.index does not react to OrderCreated/],
     [['search.index', '--from', '1', '--service', 'order'], /reads nothing of the order service, but of product/],
     [['search.index', '--from', '4'], /The event log ends at 3/],

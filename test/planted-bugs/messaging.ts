@@ -160,7 +160,7 @@ async function moveBatch(session: Session): Promise<{ moved: number; head: numbe
   {
     id: 'key-set-evicted',
     what: 'the key set is forgotten when it cannot be fetched: an outage of a neighbour stops its events',
-    file: platform('signing/key-sets.ts'),
+    file: platform('signing/kept-keys.ts'),
     find: `    } catch (cause) {
       failures++`,
     replace: `    } catch (cause) {

@@ -113,16 +113,12 @@ export const services: readonly Plant[] = [
     test: { file: inventory('low-stock.test.ts'), name: 'low stock is told once, when a variant falls to its threshold' }
   },
   {
-    id: 'audience-unchecked',
-    what: 'tokens that were issued for somebody else are let in',
+    id: 'token-for-ever',
+    what: 'a token that was verified once is let in after it has expired',
     file: platform('identity/auth.ts'),
-    find: `        audience: options.audience,
-        typ`,
-    replace: `        typ`,
-    test: {
-      file: platform('identity/auth.test.ts'),
-      name: 'is refused when what it claims is not for us, not now, or not to be stored'
-    }
+    find: 'known && known.expiresAtMs > now() && ',
+    replace: 'known && ',
+    test: { file: platform('identity/auth.test.ts'), name: 'dies when it expires' }
   },
   {
     id: 'stops-at-once',

@@ -46,10 +46,13 @@ const operation = {
 const securityScheme = {
   oneOf: [
     closed(['type', 'scheme'], { type: { const: 'http' }, scheme: text, bearerFormat: text, description: text }),
+    closed(['type', 'in', 'name'], { type: { const: 'apiKey' }, in: { const: 'header' }, name: text, description: text }),
     closed(['type', 'flows'], {
       type: { const: 'oauth2' },
       description: text,
-      flows: closed([], { clientCredentials: closed(['tokenUrl', 'scopes'], { tokenUrl: text, scopes: mapOf(text, '^[a-z:]+$') }) })
+      flows: closed([], {
+        clientCredentials: closed(['tokenUrl', 'scopes'], { tokenUrl: text, scopes: mapOf(text, '^[a-z:-]+$') })
+      })
     })
   ]
 }
