@@ -81,40 +81,6 @@ test('a request with a key and a token is refused at every service, whichever of
   }
 })
 
-test('a key that is taken back is refused by every process within five seconds, and never let in again', async () => {
-  const { apiKeyId, key } = await createKey()
-  assert.deepEqual(await answers(key), everywhere(200))
-  // In use all the time, so that it is known everywhere at the moment at which it ends.
-  let done = false
-  const following = Object.entries(questions).map(async ([name, url]) => {
-    const seen: { status: number; sentAt: number }[] = []
-    await eventually(
-      async () => {
-        const sentAt = performance.now()
-        seen.push({ status: await askWith(url, key), sentAt })
-        return done
-      },
-      over => over,
-      60_000
-    )
-    return { name, seen }
-  })
-  assert.equal((await admin.call('DELETE', `/v1/api-keys/${apiKeyId}`)).status, 204)
-  const gone = performance.now()
-  await eventually(
-    () => Promise.resolve(performance.now() - gone),
-    ms => ms > 6000
-  )
-  done = true
-  for (const { name, seen } of await Promise.all(following)) {
-    const lastGood = seen.findLast(({ status }) => status === 200)!.sentAt - gone
-    assert.ok(lastGood < 5000, `${name} let it in ${lastGood} ms after`)
-    // 429 is said to who goes on all the same.
-    const after = seen.slice(seen.findIndex(({ status }) => status === 401))
-    assert.ok(after.length > 1 && after.every(({ status }) => status !== 200), name)
-  }
-})
-
 test('a stream of events ends within five seconds of the key that it was opened with', async () => {
   const { apiKeyId, key } = await createKey()
   const headers = { 'x-api-key': key, accept: 'text/event-stream' }
@@ -157,4 +123,39 @@ test('while the Product Service does not answer, nobody is let in elsewhere whos
       status => status === 200,
       60_000
     )
+})
+
+// Last: by going on with the key, it uses up the wrong keys that may come from our address in a minute, and new keys get 429 then.
+test('a key that is taken back is refused by every process within five seconds, and never let in again', async () => {
+  const { apiKeyId, key } = await createKey()
+  assert.deepEqual(await answers(key), everywhere(200))
+  // In use all the time, so that it is known everywhere at the moment at which it ends.
+  let done = false
+  const following = Object.entries(questions).map(async ([name, url]) => {
+    const seen: { status: number; sentAt: number }[] = []
+    await eventually(
+      async () => {
+        const sentAt = performance.now()
+        seen.push({ status: await askWith(url, key), sentAt })
+        return done
+      },
+      over => over,
+      60_000
+    )
+    return { name, seen }
+  })
+  assert.equal((await admin.call('DELETE', `/v1/api-keys/${apiKeyId}`)).status, 204)
+  const gone = performance.now()
+  await eventually(
+    () => Promise.resolve(performance.now() - gone),
+    ms => ms > 6000
+  )
+  done = true
+  for (const { name, seen } of await Promise.all(following)) {
+    const lastGood = seen.findLast(({ status }) => status === 200)!.sentAt - gone
+    assert.ok(lastGood < 5000, `${name} let it in ${lastGood} ms after`)
+    // 429 is said to who goes on all the same.
+    const after = seen.slice(seen.findIndex(({ status }) => status === 401))
+    assert.ok(after.length > 1 && after.every(({ status }) => status !== 200), name)
+  }
 })
