@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { type Attacked, JSON_TYPE, openAttacked } from './support/attacked.ts'
-import { assertSafeHeaders } from './support/problem.ts'
+import { assertProblem, assertSafeHeaders } from './support/problem.ts'
 import { exchange } from './support/raw-http.ts'
 
 let attacked: Attacked
@@ -51,11 +51,13 @@ describe('a query', () => {
       '/v1/reservations?orderId=%20',
       '/v1/inventory/ledger?orderId=%0A',
       `/v1/variants/${variantId}?limit=1`,
-      `/v1/variants/${variantId}?`.concat('a=1&'.repeat(3000)),
+      `/v1/variants/${variantId}?`.concat('a=1&'.repeat(2000)),
       `/v1/products?slug=${'a'.repeat(201)}`,
-      `/v1/products?${'limit=1&'.repeat(1500)}`
+      `/v1/products?${'limit=1&'.repeat(1000)}`
     ]
     await assertRefused(queries.map(path => [path, 'invalid-request', () => send('GET', path)]))
+    const tooLong = [`/v1/variants/${variantId}?${'a=1&'.repeat(3000)}`, `/v1/products?${'limit=1&'.repeat(1500)}`]
+    await assertRefused(tooLong.map(path => [path.slice(0, 80), 'uri-too-long', () => send('GET', path)]))
     await assertRefused([
       ['a query where none is', 'invalid-request', () => send('DELETE', `/v1/variants/${variantId}?force=true`)]
     ])
@@ -164,7 +166,7 @@ describe('a header', () => {
     const ids = {
       good: 'a-b.c_D9',
       tooLong: 'a'.repeat(129),
-      huge: 'x'.repeat(10_000),
+      huge: 'x'.repeat(8192),
       markup: '<script>',
       space: 'a b',
       latin: 'é'
@@ -175,6 +177,11 @@ describe('a header', () => {
       assert.equal(reply.headers.get('x-request-id') === id, name === 'good')
       assertSafeHeaders(reply.headers)
     }
+    const beyond = await send('GET', `/v1/products/${productId}`, { 'x-request-id': 'x'.repeat(10_000) })
+    assertProblem(beyond, 'headers-too-large')
+    assert.match(beyond.headers.get('x-request-id') ?? '', /^[\w-]{1,128}$/)
+    assert.doesNotMatch(JSON.stringify(beyond.body), /x{10}/)
+    assertSafeHeaders(beyond.headers)
     const [split] = await exchange(
       service.url,
       'GET /v1/none HTTP/1.1\r\nHost: x\r\nX-Request-Id: a\r\n b\r\nSet-Cookie: evil=1\r\nOrigin: https://evil.example\r\n\r\n'

@@ -130,13 +130,13 @@ export async function openService(service: Service, shared: Shared): Promise<Ope
   const parts: Record<Part, (at: { port: number }) => Promise<AsyncDisposable & { url?: string }>> = {
     api: ({ port }) => startApi({ service, shared, database, eventLog, consumers, log, port, forget, forgetAll }),
     async relay() {
-      const stack = new AsyncDisposableStack()
+      await using stack = new AsyncDisposableStack()
       const published = countSent(service.name)
       const sign = openSigner({ database, sealing: openSealing(config.SIGNING_KEY_SECRET) })
       stack.use(startBrokerOutlet({ database, broker, source, baseUrl: shared.baseUrl, eventLog, sign, log, published }))
       stack.use(startRelay({ database, outbox, eventLog, log }))
       stack.use(startSealer({ service: service.name, database, sign, log }))
-      return stack
+      return stack.move()
     },
     async consumers() {
       await using stack = new AsyncDisposableStack()

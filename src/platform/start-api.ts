@@ -37,8 +37,10 @@ export async function startApi(options: {
   const extend = await service.extend?.({ database, config, baseUrl, log })
   const listings = openListings(config.CACHE_BYTES_MAX / 4)
   forgetAll.add(listings.forget)
-  const tail = openEventTail({ database, eventLog, log, followersMax: config.EVENT_FOLLOWERS_MAX })
-  const refusals = openRefusals({ service: service.name, database, log })
+  // A start that fails half-way leaves nothing open: what records refusals would keep the process alive.
+  await using stack = new AsyncDisposableStack()
+  const tail = stack.use(openEventTail({ database, eventLog, log, followersMax: config.EVENT_FOLLOWERS_MAX }))
+  const refusals = stack.use(openRefusals({ service: service.name, database, log }))
   const server = await serve({
     api: service.api,
     edge: {
@@ -78,12 +80,7 @@ export async function startApi(options: {
       extend?.(app)
     }
   })
-  return {
-    url: server.url,
-    async [Symbol.asyncDispose]() {
-      await server[Symbol.asyncDispose]()
-      await refusals[Symbol.asyncDispose]()
-      await tail[Symbol.asyncDispose]()
-    }
-  }
+  stack.use(server)
+  const held = stack.move()
+  return { url: server.url, [Symbol.asyncDispose]: () => held.disposeAsync() }
 }

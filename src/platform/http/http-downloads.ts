@@ -18,6 +18,8 @@ export function answerDownload(edge: Edge, { reply: { mediaType } }: Operation, 
     if (filename) reply.header('content-disposition', `attachment; filename="${filename}"`)
     if (request.method === 'HEAD') {
       await iterator.return?.()
+      // Node tells the length of an answer in which there is nothing, but not to HEAD.
+      if (first.done) reply.header('content-length', '0')
       // Not nothing, whose length would be told: that of what is not made nobody knows.
       return reply.send(Readable.from([]))
     }
