@@ -6,15 +6,13 @@
  * standard output. `prune` deletes what is older, and is the only thing that does. Exit code 0 when all is well, 1 when the chain is broken or
  * something failed, 64 when it was not understood.
  */
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { ConfigInvalid, readConfig } from '#platform/config.ts'
 import { openLog } from '#platform/log.ts'
 import { openDatabase } from '#platform/postgres/database.ts'
-import { startEmbeddedPostgres } from '#platform/postgres/embedded-postgres.ts'
 import { migrate } from '#platform/postgres/migrate.ts'
 import { type AuditOptions, readArguments, UsageError } from './audit/arguments.ts'
 import { commands } from './audit/commands.ts'
+import { databaseUrlOf, serviceNamed } from './service-database.ts'
 
 const EXIT_USAGE = 64
 
@@ -29,15 +27,12 @@ try {
 
 async function run(options: AuditOptions): Promise<boolean> {
   const { serviceName } = options
-  const service = { name: serviceName, migrations: new URL(`../src/services/${serviceName}/migrations/`, import.meta.url) }
-  if (!/^[a-z]+$/.test(serviceName) || !existsSync(service.migrations)) throw new UsageError(`There is no service ${serviceName}.`)
+  const service = serviceNamed(serviceName)
+  if (!service) throw new UsageError(`There is no service ${serviceName}.`)
   await using stack = new AsyncDisposableStack()
   const config = readConfig()
   const log = openLog({ LOG_LEVEL: 'warn', LOG_FORMAT: 'auto' })
-  const embedded = config.DATABASE_URL
-    ? undefined
-    : stack.use(await startEmbeddedPostgres({ dataDir: join(config.DATA_DIR, 'postgres') }))
-  const adminUrl = config.DATABASE_URL ?? embedded!.url
+  const adminUrl = await databaseUrlOf(config, stack)
   const url = await migrate(adminUrl, service, log)
   const database = stack.use(openDatabase({ url, schema: service.name, poolSize: 2, log }))
   const admin = stack.use(openDatabase({ url: adminUrl, schema: service.name, poolSize: 1, log }))

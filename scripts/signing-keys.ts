@@ -5,17 +5,15 @@
  * publishes a key that takes over by itself once every copy of the key set can have it. `revoke` takes a key out at once: what it signed is
  * refused from then on, by everybody who asks for the keys anew.
  */
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { auditedCommand } from '#platform/audit/audit-command.ts'
 import { ConfigInvalid, readConfig } from '#platform/config.ts'
 import { openLog } from '#platform/log.ts'
 import { openDatabase } from '#platform/postgres/database.ts'
-import { startEmbeddedPostgres } from '#platform/postgres/embedded-postgres.ts'
 import { migrate } from '#platform/postgres/migrate.ts'
 import { openSealing } from '#platform/signing/sealing.ts'
 import { LEAD_SECONDS, readSigningKeys, revokeSigningKey, rotateSigningKey } from '#platform/signing/signing-keys.ts'
+import { databaseUrlOf, serviceNamed } from './service-database.ts'
 
 const EXIT_USAGE = 64
 const USAGE = 'npm run signing-keys -- list | rotate [--in SECONDS] | revoke KID   [--service product]'
@@ -32,15 +30,12 @@ try {
 
 async function run(args: string[]): Promise<void> {
   const { command, kid, serviceName, seconds } = read(args)
-  const service = { name: serviceName, migrations: new URL(`../src/services/${serviceName}/migrations/`, import.meta.url) }
-  if (!/^[a-z]+$/.test(serviceName) || !existsSync(service.migrations)) throw new Unusable(`There is no service ${serviceName}.`)
+  const service = serviceNamed(serviceName)
+  if (!service) throw new Unusable(`There is no service ${serviceName}.`)
   await using stack = new AsyncDisposableStack()
   const config = readConfig()
   const log = openLog({ LOG_LEVEL: 'warn', LOG_FORMAT: 'auto' })
-  const embedded = config.DATABASE_URL
-    ? undefined
-    : stack.use(await startEmbeddedPostgres({ dataDir: join(config.DATA_DIR, 'postgres') }))
-  const url = await migrate(config.DATABASE_URL ?? embedded!.url, service, log)
+  const url = await migrate(await databaseUrlOf(config, stack), service, log)
   const database = stack.use(openDatabase({ url, schema: service.name, poolSize: 1, log }))
   const sealing = openSealing(config.SIGNING_KEY_SECRET)
 

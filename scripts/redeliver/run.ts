@@ -1,5 +1,4 @@
 /** Finds the consumer and the log that it is to be fed from, and does it, telling how far it is. */
-import { join } from 'node:path'
 import { recordOutcomes } from '#platform/audit/audit.ts'
 import { auditedCommand } from '#platform/audit/audit-command.ts'
 import { type Config, readConfig } from '#platform/config.ts'
@@ -7,12 +6,12 @@ import { openLog } from '#platform/log.ts'
 import type { Consumer } from '#platform/messaging/consumer.ts'
 import { type Range, type Redelivered, readRange, redeliver } from '#platform/messaging/redeliver.ts'
 import { type Database, openDatabase } from '#platform/postgres/database.ts'
-import { startEmbeddedPostgres } from '#platform/postgres/embedded-postgres.ts'
 import { migrate } from '#platform/postgres/migrate.ts'
 import { consumersOf, type Service } from '#platform/service.ts'
 import { openSealing } from '#platform/signing/sealing.ts'
 import { openSigner } from '#platform/signing/signing.ts'
 import { services } from '../../src/roles.ts'
+import { databaseUrlOf } from '../service-database.ts'
 import type { RedeliverOptions } from './arguments.ts'
 
 /** It cannot be done, and the message says what can. */
@@ -25,8 +24,7 @@ const log = openLog({ LOG_LEVEL: 'silent', LOG_FORMAT: 'json' })
 export async function run(options: RedeliverOptions, signal: AbortSignal, out: NodeJS.WritableStream): Promise<boolean> {
   const config = readConfig()
   await using stack = new AsyncDisposableStack()
-  const databaseUrl =
-    config.DATABASE_URL ?? stack.use(await startEmbeddedPostgres({ dataDir: join(config.DATA_DIR, 'postgres') })).url
+  const databaseUrl = await databaseUrlOf(config, stack)
   const service = serviceNamed(options.consumer.split('.')[0]!)
   const open = async (service: Service) => {
     await mustBeHere(databaseUrl, service.name)

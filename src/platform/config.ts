@@ -10,12 +10,12 @@ import { edgeSettings, faultsOfEdge } from './http/edge-settings.ts'
 import { faultsOfIssuers, issuerSettings } from './identity/issuer-settings.ts'
 import { faultsOfConsumers } from './messaging/event-permissions.ts'
 import { faultsOfTrust } from './messaging/event-sources.ts'
+import { optional } from './optional-setting.ts'
 import { faultsOfPem, faultsOfTls } from './tls/tls.ts'
 import { tlsSettings } from './tls/tls-settings.ts'
 
 const port = (fallback: number, description: string) =>
   Type.Integer({ minimum: 0, maximum: 65_535, default: fallback, description })
-const optional = (description: string) => Type.Optional(Type.String({ minLength: 1, description }))
 const KEY_VALUES = '^[^=,]+=[^,]*(,[^=,]+=[^,]*)*$'
 const count = (fallback: number, description: string, minimum = 1) =>
   Type.Integer({ minimum, maximum: 2_147_483_647, default: fallback, description })

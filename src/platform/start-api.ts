@@ -1,6 +1,5 @@
 /** The API of a service: its handlers behind the edge, with the caches and followers that they share. */
 import { openRefusals } from './audit/audit-refusals.ts'
-import { originsOf } from './http/cors.ts'
 import { openCursors } from './http/cursor.ts'
 import { openDocuments } from './http/documents.ts'
 import { serve } from './http/http.ts'
@@ -19,6 +18,7 @@ import { openEventTail } from './messaging/event-tail.ts'
 import type { Wakeup } from './messaging/wakeup.ts'
 import type { Database } from './postgres/database.ts'
 import type { Service, Shared } from './service.ts'
+import { listed } from './text/listed.ts'
 
 /** Serves the API of a service until disposed. */
 export async function startApi(options: {
@@ -69,7 +69,7 @@ export async function startApi(options: {
     port,
     tls: shared.tls,
     trustsProxy: shared.trustsProxy,
-    corsOrigins: originsOf(config.CORS_ORIGINS),
+    corsOrigins: listed(config.CORS_ORIGINS),
     inFlightMax: config.REQUESTS_IN_FLIGHT_MAX,
     shutdownTimeoutMs: config.SHUTDOWN_TIMEOUT_MS,
     extend(app) {

@@ -1,5 +1,6 @@
 /** Reading the audit log: pages for those who look something up, and the chain in its order for those who take it out. */
 import type { AuditRecord } from '#contracts/resources/audit-record.ts'
+import { conditionsOf } from '../postgres/conditions.ts'
 import type { Database } from '../postgres/database.ts'
 import { toCell, toCsvRow } from '../text/csv-cells.ts'
 import { recordColumns, type StoredRecord } from './audit-chain.ts'
@@ -28,15 +29,6 @@ const conditions = {
   after: 's.position >'
 } as const
 
-type Conditions = AuditFilter & { before?: number | undefined; after?: number | undefined }
-
-/** Of the conditions that were given only, so that each finds its index. */
-function matching(given: Conditions): { where: string; values: unknown[] } {
-  const names = (Object.keys(conditions) as (keyof typeof conditions)[]).filter(name => given[name] !== undefined)
-  const parts = names.map((name, index) => `${conditions[name]} $${index + 1}`)
-  return { where: ['true', ...parts].join(' and '), values: names.map(name => given[name]) }
-}
-
 type SealedRow = StoredRecord & { position: number | null; hash: string | null }
 
 const columns = `${recordColumns}, s.position, encode(s.hash, 'hex') as hash`
@@ -48,7 +40,7 @@ export async function readAuditRecords(
   before: number | undefined,
   limit: number
 ): Promise<AuditRecord[]> {
-  const { where, values } = matching({ ...filter, before })
+  const { where, values } = conditionsOf(conditions, { ...filter, before })
   const rows = await database.queryAfresh<SealedRow>(
     `select ${columns} from audit_records r left join audit_seals s using (seq) where ${where} order by r.seq desc limit $${values.length + 1}`,
     [...values, limit]
@@ -64,7 +56,7 @@ export async function* readAuditChain(
   filter: AuditFilter
 ): AsyncGenerator<AuditRecord[], void, undefined> {
   for (let after = 0; ; ) {
-    const { where, values } = matching({ ...filter, after })
+    const { where, values } = conditionsOf(conditions, { ...filter, after })
     const rows = await database.queryAfresh<SealedRow>(
       `select ${columns} from audit_seals s join audit_records r using (seq) where ${where} order by s.position limit ${PAGE}`,
       values

@@ -1,16 +1,9 @@
 /** Which pages may ask from a browser: an exact list of origins. What an origin looks like is compared with nothing but itself. */
-
-/** The origins of CORS_ORIGINS. */
-export function originsOf(text: string | undefined): string[] {
-  return (text ?? '')
-    .split(',')
-    .map(origin => origin.trim())
-    .filter(origin => origin !== '')
-}
+import { listed } from '../text/listed.ts'
 
 /** What is wrong with CORS_ORIGINS, in words. */
 export function faultsOfOrigins(text: string | undefined, production: boolean): string[] {
-  return originsOf(text).flatMap(origin => {
+  return listed(text).flatMap(origin => {
     if (origin === '*') return ['* is everybody: name the origins']
     if (!URL.canParse(origin) || origin.includes('*')) return [`${origin} is not an origin such as https://shop.example`]
     const { origin: exact, protocol } = new URL(origin)

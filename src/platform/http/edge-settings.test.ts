@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { readConfig } from '../config.ts'
 import { clientAddress, trustedProxies } from '../identity/trusted-proxies.ts'
-import { originsOf } from './cors.ts'
+import { listed } from '../text/listed.ts'
 import { faultsOfEdge } from './edge-settings.ts'
 
 const faults = (settings: { TRUSTED_PROXIES?: string; CORS_ORIGINS?: string }, NODE_ENV = 'development') =>
@@ -11,7 +11,7 @@ const faults = (settings: { TRUSTED_PROXIES?: string; CORS_ORIGINS?: string }, N
 test('origins are taken exactly as browsers write them, and nothing else is', () => {
   const good = 'https://shop.example, http://localhost:3000,https://xn--bcher-kva.example:8443'
   assert.deepEqual(faults({ CORS_ORIGINS: good }), [])
-  assert.deepEqual(originsOf(good), ['https://shop.example', 'http://localhost:3000', 'https://xn--bcher-kva.example:8443'])
+  assert.deepEqual(listed(good), ['https://shop.example', 'http://localhost:3000', 'https://xn--bcher-kva.example:8443'])
   const bad = [
     '*',
     'null',

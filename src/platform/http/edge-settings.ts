@@ -1,6 +1,7 @@
 /** The settings of the edge: who may ask how often, from which pages, and which proxies are believed. Part of the table in config.ts. */
 import { Type } from 'typebox'
 import { faultsOfProxies } from '../identity/trusted-proxies.ts'
+import { optional } from '../optional-setting.ts'
 import { faultsOfOrigins } from './cors.ts'
 
 const perMinute = (fallback: number, description: string) =>
@@ -19,19 +20,11 @@ export const edgeSettings = {
     20,
     'Wrong credentials a minute from one address that the gateway answers 401; more are answered 429, while right ones still let in. 0: no limit'
   ),
-  TRUSTED_PROXIES: Type.Optional(
-    Type.String({
-      minLength: 1,
-      description:
-        'The proxies before this process whose X-Forwarded-For is believed, as addresses and networks: 10.0.0.7,10.1.0.0/16,fd00::/8; without it the header is ignored'
-    })
+  TRUSTED_PROXIES: optional(
+    'The proxies before this process whose X-Forwarded-For is believed, as addresses and networks: 10.0.0.7,10.1.0.0/16,fd00::/8; without it the header is ignored'
   ),
-  CORS_ORIGINS: Type.Optional(
-    Type.String({
-      minLength: 1,
-      description:
-        'The origins whose pages may ask from a browser, exactly as the browser writes them: https://shop.example,https://admin.example:8443; without it none'
-    })
+  CORS_ORIGINS: optional(
+    'The origins whose pages may ask from a browser, exactly as the browser writes them: https://shop.example,https://admin.example:8443; without it none'
   )
 }
 

@@ -56,8 +56,8 @@ export type HttpClientOptions = {
   name?: string
   /** Whose integration it is; without it all services of this process share it. */
   service?: string
-  /** With these, it fetches and renews its own access token. */
-  credentials?: Credentials
+  /** With these, it fetches and renews its own access token. A function is asked for each; it throws when there are none. */
+  credentials?: Credentials | (() => Credentials)
   connections?: number
   tries?: number
   /** How long a call may take with all its tries, and how long a try. Of a client without a name, only the latter. */

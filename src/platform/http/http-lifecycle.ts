@@ -2,7 +2,7 @@
  * What callers are told of operations that are deprecated, on every answer: `Deprecation` (RFC 9745), `Sunset` (RFC 8594), and what takes its
  * place. Once an operation has ended it is answered 410, whoever asks. Calls are counted, and who makes them is named in the log once.
  */
-import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Api, Deprecation } from '#contracts/define.ts'
 import { beginOf, lifecycleFaults } from '#contracts/lifecycle.ts'
 import { Problem } from '#contracts/problems.ts'
@@ -19,17 +19,12 @@ export function followDeprecations(app: FastifyInstance, ending: Ending): void {
   app.addHook('onRoute', route => {
     const { operationId } = route.config ?? {}
     const { deprecated } = (operationId && ending.api.operations[operationId]) || {}
-    if (!operationId || !deprecated || isFollowed(route)) return
+    if (!operationId || !deprecated) return
     const tell = telling(ending, operationId, deprecated)
-    followed.add(tell)
     route.onRequest = [tell, ...[route.onRequest ?? []].flat()]
     route.preHandler = [...[route.preHandler ?? []].flat(), nameOnce]
   })
 }
-
-/** A route of HEAD is made of that of GET, and brings what was added there. */
-const followed = new WeakSet<object>()
-const isFollowed = ({ onRequest }: RouteOptions) => [onRequest ?? []].flat().some(hook => followed.has(hook))
 
 type Hook = (request: FastifyRequest, reply: FastifyReply, done: (refusal?: Error) => void) => void
 

@@ -29,13 +29,21 @@ export async function requestToken({ tokenUrl, clientId, clientSecret }: Credent
 }
 
 /** The header of who we are, with a token that lasts; however many ask, one is fetched. */
-export function openAuthorization(credentials: Credentials | undefined, send: SendForm): () => Promise<{ authorization?: string }> {
+export function openAuthorization(
+  credentials: Credentials | (() => Credentials) | undefined,
+  send: SendForm
+): () => Promise<{ authorization?: string }> {
   let token: Token | undefined
   let renewing: Promise<Token> | undefined
+
+  async function renewed(): Promise<Token> {
+    return requestToken(typeof credentials === 'function' ? credentials() : credentials!, send)
+  }
+
   return async () => {
     if (!credentials) return {}
     if (!token || Date.now() > token.renewAt) {
-      renewing ??= requestToken(credentials, send)
+      renewing ??= renewed()
         .catch(error => {
           throw new NoToken(error)
         })

@@ -1,9 +1,8 @@
 /** The settings of who may issue access tokens, and what can be wrong with them. Part of the table in config.ts. */
 import { Type } from 'typebox'
+import { optional } from '../optional-setting.ts'
 import { signatureAlgorithms } from '../signing/signature-algorithms.ts'
 import { type ClaimMapping, type PresetName, presetNames } from './issuer-presets.ts'
-
-const optional = (description: string) => Type.Optional(Type.String({ minLength: 1, description }))
 
 export const issuerSettings = {
   ISSUER_URL: optional(

@@ -1,5 +1,6 @@
 /** Which proxies are believed when they say for whom they ask. X-Forwarded-For of anybody else is what anybody can write. */
 import { isIP } from 'node:net'
+import { listed } from '../text/listed.ts'
 import { faultyNetworks, networksOf } from './networks.ts'
 
 export type TrustsProxy = (address: string) => boolean
@@ -31,13 +32,6 @@ type Asking = { ip: string; socket: { remoteAddress?: string | undefined } }
 export function clientAddress({ ip, socket }: Asking): string {
   // A trusted proxy that passes on what it was told, instead of adding whom it sees, may name no address at all.
   return isIP(ip) === 0 ? (socket.remoteAddress ?? '') : ip
-}
-
-function listed(text: string | undefined): string[] {
-  return (text ?? '')
-    .split(',')
-    .map(entry => entry.trim())
-    .filter(entry => entry !== '')
 }
 
 function toNetwork(entry: string): string {

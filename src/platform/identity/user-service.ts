@@ -1,9 +1,7 @@
 /** Asks the User Service who somebody is: `GET /users/{userId}`, through the client that every call to others takes. */
-import { openHttpClient } from '../http/http-client.ts'
+import { type Credentials, openHttpClient } from '../http/http-client.ts'
 import type { AskUser } from './known-users.ts'
 import type { ToldUser } from './known-users-store.ts'
-
-type ServiceCredentials = { tokenUrl: string; clientId: string; clientSecret: string }
 
 export interface UserService extends AsyncDisposable {
   ask: AskUser
@@ -12,12 +10,16 @@ export interface UserService extends AsyncDisposable {
 /** `url`, with its version prefix, and `credentials` are asked when they are needed: in one process the services start beside each other. */
 export function openUserService(options: {
   url: () => string | undefined
-  credentials: () => ServiceCredentials | undefined
+  credentials: () => Credentials | undefined
 }): UserService {
   const client = openHttpClient({
     name: 'user-service',
     url: options.url,
-    credentials: whenNeeded(options.credentials),
+    credentials() {
+      const found = options.credentials()
+      if (!found) throw new Error('TOKEN_URL does not say who lets this service ask about users')
+      return found
+    },
     connections: 8,
     tries: 2,
     tryTimeoutMs: 1000,
@@ -36,25 +38,6 @@ export function openUserService(options: {
       return toldUser(userId, body)
     },
     [Symbol.asyncDispose]: () => client[Symbol.asyncDispose]()
-  }
-}
-
-function whenNeeded(credentials: () => ServiceCredentials | undefined): ServiceCredentials {
-  const known = () => {
-    const found = credentials()
-    if (!found) throw new Error('TOKEN_URL does not say who lets this service ask about users')
-    return found
-  }
-  return {
-    get tokenUrl() {
-      return known().tokenUrl
-    },
-    get clientId() {
-      return known().clientId
-    },
-    get clientSecret() {
-      return known().clientSecret
-    }
   }
 }
 

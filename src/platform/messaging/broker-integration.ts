@@ -1,10 +1,8 @@
 /** The broker as an integration: asked what waits in it, by each process for itself. */
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Broker, Subscription } from '#broker/broker.ts'
 import { openEvidence, watchIntegration } from '../resilience/integrations.ts'
 import { errorTypeOf } from '../trace.ts'
-
-const TIMEOUT_MS = 3000
+import { TIMEOUT_MS, waitingIn } from './broker-watch.ts'
 
 /** Watches the broker for a service, with what waits in it for its consumers, until disposed. */
 export function watchBrokerIntegration(
@@ -23,8 +21,7 @@ export function watchBrokerIntegration(
     async look() {
       try {
         if (!broker.waiting) return
-        const late = delay(TIMEOUT_MS, undefined, { ref: false }).then(() => undefined)
-        const waiting = await Promise.race([broker.waiting(groups), late])
+        const waiting = await waitingIn(broker, groups)
         if (!waiting) return evidence.failed(`no answer within ${TIMEOUT_MS} ms`)
         lag = [...waiting.values()].reduce((sum, count) => sum + count, 0)
         evidence.succeeded()

@@ -7,8 +7,8 @@ import { carriedBy } from './message-telemetry.ts'
 type Group = Pick<Subscription, 'group' | 'topics'>
 type State = { system: Broker['system']; connected: boolean; waiting: ReadonlyMap<string, number> }
 
-/** Whoever collects metrics waits no longer than this for a broker that is away. */
-const TIMEOUT_MS = 3_000
+/** Whoever asks waits no longer than this for a broker that is away. */
+export const TIMEOUT_MS = 3_000
 
 const watched = new Set<{ broker: Broker; groups: readonly Group[] }>()
 let asking: Promise<readonly State[]> | undefined
@@ -44,10 +44,11 @@ function states(): Promise<readonly State[]> {
 async function ask(broker: Broker, groups: readonly Group[]): Promise<State | undefined> {
   if (!broker.waiting) return undefined
   const { system } = broker
-  try {
-    const late = delay(TIMEOUT_MS, undefined, { ref: false }).then(() => Promise.reject(new Error('the broker does not answer')))
-    return { system, connected: true, waiting: await Promise.race([broker.waiting(groups), late]) }
-  } catch {
-    return { system, connected: false, waiting: new Map() }
-  }
+  const waiting = await waitingIn(broker, groups).catch(() => undefined)
+  return { system, connected: waiting !== undefined, waiting: waiting ?? new Map() }
+}
+
+/** What waits in a broker for these groups, by their names; undefined when it does not answer in time, or cannot be asked. */
+export async function waitingIn(broker: Broker, groups: readonly Group[]): Promise<ReadonlyMap<string, number> | undefined> {
+  return Promise.race([broker.waiting?.(groups), delay(TIMEOUT_MS, undefined, { ref: false })])
 }

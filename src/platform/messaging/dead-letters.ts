@@ -3,6 +3,7 @@ import { isUtf8 } from 'node:buffer'
 import { Problem } from '#contracts/problems.ts'
 import type { DeadLetter } from '#contracts/resources/dead-letter.ts'
 import { newId } from '../id.ts'
+import { conditionsOf } from '../postgres/conditions.ts'
 import type { Database, Queryable, Transaction } from '../postgres/database.ts'
 import type { Consumer, Received } from './consumer.ts'
 import type { Decoded } from './decode.ts'
@@ -140,7 +141,7 @@ export type DeadLetterFilter = {
   receivedTo?: string
 }
 
-const conditions: Readonly<Record<string, string>> = {
+const conditions = {
   consumer: 'consumer =',
   eventType: 'event_type =',
   reason: 'reason =',
@@ -149,16 +150,12 @@ const conditions: Readonly<Record<string, string>> = {
   receivedFrom: 'received_at >=',
   receivedTo: 'received_at <',
   after: 'dead_letter_id >'
-}
+} as const
 
-/** What is asked for as SQL, of the conditions that were given only, so that each finds its index; those that are open have theirs. */
+/** What is asked for as SQL; those that are open have an index of their own. */
 export function matching(filter: DeadLetterFilter & { after?: string | null }): { where: string; values: unknown[] } {
-  const isOpen = filter.status === 'open'
-  const given = Object.entries(filter).filter(
-    ([name, value]) => Object.hasOwn(conditions, name) && value != null && !(isOpen && name === 'status')
-  )
-  const parts = given.map(([name], index) => `${conditions[name]} $${index + 1}`)
-  return { where: [isOpen ? `status = 'open'` : 'true', ...parts].join(' and '), values: given.map(([, value]) => value) }
+  const { status, ...others } = filter
+  return status === 'open' ? conditionsOf(conditions, others, `status = 'open'`) : conditionsOf(conditions, filter)
 }
 
 /** A page of a hundred dead letters of ten megabytes each would be too much for whoever reads it. */

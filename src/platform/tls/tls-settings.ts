@@ -1,15 +1,18 @@
 /** The settings of TLS: part of the table in config.ts. */
 import { Type } from 'typebox'
-
-const text = (description: string) => Type.Optional(Type.String({ minLength: 1, description }))
+import { optional } from '../optional-setting.ts'
 
 export const tlsSettings = {
-  TLS_CERT: text('PEM of the certificate that we show, with those between it and its authority; with it we listen for HTTPS only'),
-  TLS_CERT_FILE: text('The file of that certificate, which is looked at again: a new one is taken without dropping connections'),
-  TLS_KEY: text('PEM of the key of TLS_CERT'),
-  TLS_KEY_FILE: text('The file of that key, looked at again together with the certificate'),
-  TLS_CLIENT_CA: text('PEM of the authorities of the certificates that clients may show us'),
-  TLS_CLIENT_CA_FILE: text('The file of those authorities, looked at again'),
+  TLS_CERT: optional(
+    'PEM of the certificate that we show, with those between it and its authority; with it we listen for HTTPS only'
+  ),
+  TLS_CERT_FILE: optional(
+    'The file of that certificate, which is looked at again: a new one is taken without dropping connections'
+  ),
+  TLS_KEY: optional('PEM of the key of TLS_CERT'),
+  TLS_KEY_FILE: optional('The file of that key, looked at again together with the certificate'),
+  TLS_CLIENT_CA: optional('PEM of the authorities of the certificates that clients may show us'),
+  TLS_CLIENT_CA_FILE: optional('The file of those authorities, looked at again'),
   TLS_CLIENT_AUTH: Type.Union([Type.Literal('none'), Type.Literal('request'), Type.Literal('require')], {
     default: 'none',
     description:
@@ -21,7 +24,7 @@ export const tlsSettings = {
     default: 5000,
     description: 'How often the files of certificates are looked at'
   }),
-  TLS_CA: text(
+  TLS_CA: optional(
     "PEM of authorities that every call of ours believes beside the system's: to services, issuers, key sets and PostgreSQL; usually as TLS_CA_FILE"
   ),
   PLAINTEXT_ALLOWED: Type.Optional(

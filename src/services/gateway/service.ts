@@ -7,13 +7,13 @@ import { apis } from '#contracts/catalogue.ts'
 import type { Api } from '#contracts/define.ts'
 import { mergedOpenApi } from '#contracts/openapi.ts'
 import type { Config } from '#platform/config.ts'
-import { originsOf } from '#platform/http/cors.ts'
 import type { Upstream } from '#platform/http/http-forward.ts'
 import { serveGateway } from '#platform/http/http-gateway.ts'
 import type { HttpServer } from '#platform/http/http-server.ts'
 import type { Authenticator } from '#platform/identity/actor.ts'
 import { trustedProxies } from '#platform/identity/trusted-proxies.ts'
 import type { Log } from '#platform/log.ts'
+import { listed } from '#platform/text/listed.ts'
 import type { ListenerTls } from '#platform/tls/tls.ts'
 
 export type GatewayService = {
@@ -45,7 +45,7 @@ export function startGateway({ config, log, baseUrl, urls, port, authenticator, 
     port,
     tls,
     trustsProxy: trustedProxies(config.TRUSTED_PROXIES),
-    corsOrigins: originsOf(config.CORS_ORIGINS),
+    corsOrigins: listed(config.CORS_ORIGINS),
     admission: {
       authenticator,
       isOpen: openTo(apis),
