@@ -15,8 +15,9 @@ const { database, admin } = tested
 after(() => tested[Symbol.asyncDispose]())
 
 before(async () => {
-  await using _ = startTestedSealer(database)
   for (let n = 0; n < 12; n++) await database.transact(tx => changeAudited(tx, `thing-${n % 3}`))
+  // Only now, so that all are sealed at once and there is one checkpoint, which is where they end.
+  await using _ = startTestedSealer(database)
   await sealed(database)
 })
 
