@@ -22,6 +22,8 @@ export const limits = {
   warmRead: atLeast('warm `GET /v1/products/{id}` against a static Fastify route with the same bytes', 0.8, 0.6),
   uncachedRead: atLeast('the same, uncached and fresh', 0.4, 0.25),
   warmReadCpu: atMost('CPU per warm read (Node + PostgreSQL)', 'ms', 0.035, 0.06),
+  identityCpu: atMost('CPU that authentication and authorization add to a warm read: an access token', 'ms', 0.005, 0.015),
+  apiKeyCpu: atMost('the same: an API key', 'ms', 0.005, 0.015),
   warmList: atLeast('list of 20, warm, against a static list of the same bytes', 0.6, 0.3),
   hotReservations: atLeast("hot-SKU reservation over HTTP, 32 callers, against pgbench's row transaction at 32 clients", 10, 5),
   hotReservations256: atLeast('the same, 256 callers', 15, 7),

@@ -13,6 +13,8 @@ import { stop } from './processes.ts'
 export type Shop = {
   /** `http://127.0.0.1:4123`; of no use where the API is not among its roles. */
   url: string
+  /** Of the gateway, where that is among its roles. */
+  gatewayUrl: string
   pid: number
   /** From the start of the process to its being ready. */
   startMs: number
@@ -60,6 +62,7 @@ export async function startShop(
   const { value } = await fetchToken(issuer.credentials)
   return {
     url,
+    gatewayUrl: line.url,
     pid,
     startMs,
     headers: { authorization: `Bearer ${value}` },

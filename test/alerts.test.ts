@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { beforeEach, suite, test } from 'node:test'
 import { type Broker, MessagesRefused } from '#broker/broker.ts'
 import { openBroker } from '#broker/open.ts'
+import { watchAudit } from '#platform/audit/audit-watch.ts'
 import { openHttpClient } from '#platform/http/http-client.ts'
 import { watchBacklog } from '#platform/messaging/backlog.ts'
 import { watchBroker } from '#platform/messaging/broker-watch.ts'
@@ -19,6 +20,7 @@ import { openWakeup } from '#platform/messaging/wakeup.ts'
 import { startTracing } from '#platform/opentelemetry.ts'
 import { registry, unroutableEvents } from '#platform/telemetry.ts'
 import { startSpan } from '#platform/trace.ts'
+import { changeAudited } from './support/audit.ts'
 import { noRabbitMq, testRabbitMqUrl } from './support/brokers.ts'
 import { change, delivered, leaveEffect, type Messaging, openMessaging, quiet, ThingChanged } from './support/messaging.ts'
 import { startNeighbour } from './support/neighbour.ts'
@@ -304,6 +306,22 @@ suite('alerts', { skip: noPromtool }, () => {
     for (let n = 0; n < 5; n++) await assert.rejects(client.call('GET', '/things'))
     assert.equal(await figure('http_client_breaker_state', 'integration="neighbour"'), 2)
     await assertSetsOff(['BreakerOpen'], before)
+  })
+
+  test('AuditNotSealed: nobody puts the audit log into its chain', async () => {
+    await using service = await openWatched()
+    service.stack.use(watchAudit('tested', service.database))
+    startPublishing(service, taking())
+    await eventually(
+      () => figure('messaging_outlet_active'),
+      active => active === 1
+    )
+    await service.database.transact(tx => changeAudited(tx, 'a'))
+    const before = await scrape()
+    await assertFiring([], { before, since: before })
+    await service.admin.query('alter table audit_records disable trigger append_only')
+    await service.admin.query(`update audit_records set at = now() - interval '2 minutes'`)
+    await assertSetsOff(['AuditNotSealed'], before)
   })
 
   test('TracesLost: the collector takes nothing', async () => {

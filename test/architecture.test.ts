@@ -112,7 +112,7 @@ const doors: Door[] = [
     technology: 'caches',
     packages: ['lru-cache'],
     files: [
-      'src/platform/identity/api-key-check.ts',
+      'src/platform/identity/looked-up.ts',
       'src/platform/identity/auth.ts',
       'src/platform/http/documents.ts',
       'src/platform/identity/known-users.ts',

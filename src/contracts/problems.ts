@@ -59,7 +59,7 @@ export const problems = {
   },
   'headers-too-large': { status: 431, title: 'The header fields are too large', retry: false },
   internal: { status: 500, title: 'Something went wrong on our side', retry: true },
-  'not-implemented': { status: 501, title: 'This method is not known', retry: false },
+  'not-implemented': { status: 501, title: 'Nothing here knows how to do this', retry: false },
   unavailable: { status: 503, title: 'Something this depends on is away for now', retry: true }
 } as const satisfies Record<string, ProblemType>
 

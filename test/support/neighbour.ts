@@ -11,8 +11,8 @@ export interface Neighbour extends AsyncDisposable {
   url: string
   line: FaultProxy
   asked: Asked[]
-  /** Answers from now on; without a status, never until the asker has gone. */
-  answer(status: number | undefined, body?: unknown, headers?: Record<string, string>): void
+  /** Answers from now on, if need be by what is asked; without a status, never until the asker has gone. */
+  answer(status: number | undefined | ((asked: Asked) => number), body?: unknown, headers?: Record<string, string>): void
   /** Requests that have no answer yet. */
   readonly waiting: number
 }
@@ -20,15 +20,16 @@ export interface Neighbour extends AsyncDisposable {
 export async function startNeighbour(): Promise<Neighbour> {
   const asked: Asked[] = []
   let waiting = 0
-  let answer = (response: ServerResponse) => void response.writeHead(200, JSON_TYPE).end('{}')
+  let answer = (response: ServerResponse, _asked: Asked) => void response.writeHead(200, JSON_TYPE).end('{}')
   const server = createServer(async (request, response) => {
     waiting++
     response.once('close', () => waiting--)
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk)
     const { method = '', url = '', headers } = request
-    asked.push({ method, path: url, headers, body: Buffer.concat(chunks).toString() })
-    answer(response)
+    const one = { method, path: url, headers, body: Buffer.concat(chunks).toString() }
+    asked.push(one)
+    answer(response, one)
   })
   // What it would close in between, a busy client finds out too late.
   server.keepAliveTimeout = 600_000
@@ -40,8 +41,9 @@ export async function startNeighbour(): Promise<Neighbour> {
     line,
     asked,
     answer(status, body = {}, headers = {}) {
-      answer = response => {
-        if (status !== undefined) response.writeHead(status, { ...JSON_TYPE, ...headers }).end(JSON.stringify(body))
+      answer = (response, one) => {
+        const told = typeof status === 'function' ? status(one) : status
+        if (told !== undefined) response.writeHead(told, { ...JSON_TYPE, ...headers }).end(JSON.stringify(body))
       }
     },
     get waiting() {

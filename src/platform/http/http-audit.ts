@@ -5,6 +5,7 @@ import type { Problem } from '#contracts/problems.ts'
 import { type Audited, type AuditedResource, type Doer, NOTHING } from '../audit/audit.ts'
 import type { Refusals } from '../audit/audit-refusals.ts'
 import type { Actor } from '../identity/actor.ts'
+import { clientAddress } from '../identity/trusted-proxies.ts'
 import { traceIdOf } from '../trace.ts'
 import { requestIdOf } from './http-follow.ts'
 
@@ -23,7 +24,7 @@ function attemptOf(operation: Operation, request: FastifyRequest): Audited {
   return {
     operation: request.routeOptions.config.operationId!,
     doer: doerOf(request.actor),
-    ip: request.ip,
+    ip: clientAddress(request),
     requestId: requestIdOf(request),
     traceId: traceIdOf(request.traceparent),
     resourceOf: result => resourceOf(operation, request.params as Record<string, string>, result),

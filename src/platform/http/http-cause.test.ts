@@ -1,5 +1,6 @@
 /** What is called for a request knows its trace, and waits no longer than its caller does. */
 import assert from 'node:assert/strict'
+import { request } from 'node:http'
 import { test } from 'node:test'
 import { Type } from 'typebox'
 import { defineApi } from '#contracts/define.ts'
@@ -53,14 +54,25 @@ async function open() {
     shutdownTimeoutMs: 10_000
   }
   const { url } = stack.use(await serve(options as unknown as HttpOptions))
-  const ask = (method: 'GET' | 'POST', headers: Record<string, string>, signal?: AbortSignal) =>
-    fetch(`${url}/things`, {
-      method,
-      headers: { ...headers, ...(method === 'POST' ? { 'content-type': 'application/json' } : {}) },
-      ...(method === 'POST' ? { body: JSON.stringify({ text: 'x'.repeat(200_000) }) } : {}),
-      ...(signal ? { signal } : {})
-    })
+  const ask = async (method: Method, headers: Record<string, string>, signal?: AbortSignal) =>
+    method === 'GET'
+      ? (await fetch(`${url}/things`, { headers, ...(signal ? { signal } : {}) })).status
+      : post(url, headers, signal)
   return { neighbour, ends, ask, [Symbol.asyncDispose]: () => stack.disposeAsync() }
+}
+
+type Method = 'GET' | 'POST'
+
+/** Sends the body only when the server has seen the headers, so that it comes from the connection alone. */
+function post(url: string, headers: Record<string, string>, signal: AbortSignal | undefined): Promise<number | undefined> {
+  const { promise, resolve, reject } = Promise.withResolvers<number | undefined>()
+  const type = { 'content-type': 'application/json', expect: '100-continue', 'transfer-encoding': 'chunked' }
+  const asking = request(`${url}/things`, { method: 'POST', headers: { ...headers, ...type }, ...(signal ? { signal } : {}) })
+  asking.on('continue', () => asking.end(JSON.stringify({ text: 'x'.repeat(200_000) })))
+  asking.on('response', response => resolve(response.resume().statusCode))
+  asking.on('error', reject)
+  asking.flushHeaders()
+  return promise
 }
 
 const trace = 'a'.repeat(32)
@@ -69,14 +81,14 @@ const traceparent = `00-${trace}-${'b'.repeat(16)}-01`
 for (const method of ['GET', 'POST'] as const) {
   test(`what a ${method} calls is of its trace, although nobody exports spans`, async () => {
     await using at = await open()
-    assert.equal((await at.ask(method, { traceparent })).status, 200)
+    assert.equal(await at.ask(method, { traceparent }), 200)
     assert.match(at.neighbour.asked[0]!.headers.traceparent as string, new RegExp(`^00-${trace}-[0-9a-f]{16}-01$`))
   })
 
   test(`what a ${method} calls ends when its caller waits no longer: so many milliseconds, or ten seconds`, async () => {
     await using at = await open()
     at.neighbour.answer(undefined)
-    assert.equal((await at.ask(method, { 'x-request-timeout': '700' })).status, 200)
+    assert.equal(await at.ask(method, { 'x-request-timeout': '700' }), 200)
     assert.deepEqual(at.ends, ['timeout'])
     assert.ok(Number(at.neighbour.asked[0]!.headers['x-request-timeout']) <= 700)
     at.neighbour.answer(200)

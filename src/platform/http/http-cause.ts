@@ -19,11 +19,6 @@ export function followCauses(app: FastifyInstance): void {
     request.cause = new RequestCause(request, reply)
     becauseOf(request.cause, done)
   })
-  // A body comes from the connection, which knows of no request.
-  app.addHook('preHandler', (request, _reply, done) => {
-    if (request.method === 'GET' || request.method === 'HEAD' || !request.cause) done()
-    else becauseOf(request.cause, done)
-  })
 }
 
 /** Its parts are made when something is called: most requests never do. A class, since making one costs every request. */

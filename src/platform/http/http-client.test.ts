@@ -286,6 +286,30 @@ describe('a call', () => {
     await assert.rejects(unknown.get(), failing('unconfigured'))
   })
 
+  test('whose token is refused is made with another one, which is not fetched for every refusal', async () => {
+    await using tokens = await startNeighbour()
+    const credentials = { tokenUrl: `${tokens.url}oauth/token`, clientId: 'us', clientSecret: 'secret' }
+    await using at = await open({ credentials, tries: 1 })
+    const give = (token: string) => tokens.answer(200, { access_token: token, expires_in: 3600 })
+    const taking = (token: string) =>
+      at.neighbour.answer(({ headers }) => (headers.authorization === `Bearer ${token}` ? 200 : 401))
+    give('first')
+    taking('first')
+    assert.equal((await at.get()).status, 200)
+    give('second')
+    taking('second')
+    const changes = () => at.client.call('POST', '/things', { body: { n: 1 } })
+    const ends = await Promise.all([at.get(), at.get(), changes()])
+    assert.deepEqual(
+      ends.map(({ status }) => status),
+      [200, 200, 200]
+    )
+    assert.equal(tokens.asked.length, 2)
+    taking('third')
+    for (let n = 0; n < 5; n++) assert.equal((await at.get()).status, 401)
+    assert.equal(tokens.asked.length, 2)
+  })
+
   test('goes below the address that it was given, and to a whole one without our token', async () => {
     await using tokens = await startNeighbour()
     tokens.answer(200, { access_token: 'ours', expires_in: 3600 })

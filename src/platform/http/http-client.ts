@@ -114,8 +114,10 @@ export function openHttpClient(options: HttpClientOptions): HttpClient {
       const reply = await patience.call({ deadlineAt, signals }, signal =>
         retried({ tries, repeatable, deadlineAt, signal, mayRetry: patience.mayRetry, isFinal: patience.isFinal }, resent => {
           const url = urlOf(path)
-          return patience.attempt({ resent, deadlineAt, signal }, async bounds =>
-            send(url, { ...sent, headers: { ...(isWhole(path) ? {} : await authorization()), ...sent.headers } }, bounds)
+          return patience.attempt({ resent, deadlineAt, signal }, bounds =>
+            isWhole(path)
+              ? send(url, sent, bounds)
+              : authorization.send(header => send(url, { ...sent, headers: { ...header, ...sent.headers } }, bounds))
           )
         })
       )
@@ -123,7 +125,7 @@ export function openHttpClient(options: HttpClientOptions): HttpClient {
     },
     async upload<Body>(path: string, { mediaType, chunks, bytes, idempotencyKey = randomUUID() }: FileToSend) {
       const length = bytes === undefined ? {} : { 'content-length': String(bytes) }
-      const headers = { ...(await authorization()), 'content-type': mediaType, 'idempotency-key': idempotencyKey, ...length }
+      const headers = { ...(await authorization.header()), 'content-type': mediaType, 'idempotency-key': idempotencyKey, ...length }
       const body = Readable.from(chunks, { objectMode: false })
       const url = urlOf(path)
       return exchanged({ method: 'POST', url, resent: 0 }, async context =>
@@ -132,9 +134,9 @@ export function openHttpClient(options: HttpClientOptions): HttpClient {
     },
     async download(path) {
       const url = urlOf(path)
-      const headers = await authorization()
+      const header = await authorization.header()
       return exchanged({ method: 'GET', url, resent: 0 }, async context => {
-        const reply = await agent.request({ ...whereTo(url, 'GET'), headers: { ...context, ...headers } })
+        const reply = await agent.request({ ...whereTo(url, 'GET'), headers: { ...context, ...header } })
         return { status: reply.statusCode, headers: reply.headers, body: reply.body }
       })
     },

@@ -30,8 +30,8 @@ export function readBody(request: FastifyRequest, body: Buffer): unknown {
 export function checkReadable({ headers }: FastifyRequest): void {
   const charset = /;\s*charset="?([^";\s]+)/i.exec(headers['content-type'] ?? '')?.[1]
   if (charset && !/^utf-?8$/i.test(charset)) throw new Problem('unsupported-media-type', 'Only UTF-8 is read')
-  const { 'content-encoding': encoding = 'identity', 'transfer-encoding': transfer = 'chunked' } = headers
-  if (encoding.toLowerCase() !== 'identity' || transfer.toLowerCase() !== 'chunked')
+  const { 'content-encoding': encoding = 'identity' } = headers
+  if (encoding.toLowerCase() !== 'identity')
     throw new Problem('unsupported-media-type', 'Only bodies that are not compressed are read')
 }
 

@@ -13,6 +13,7 @@ import type { Server as TlsServer } from 'node:tls'
 import type { FastifyHttpOptions, FastifyInstance, RawServerDefault } from 'fastify'
 import { Problem } from '#contracts/problems.ts'
 import type { TrustsProxy } from '../identity/trusted-proxies.ts'
+import { listed } from '../text/listed.ts'
 import { normalizedText } from '../text/unicode.ts'
 import type { ListenerTls } from '../tls/tls.ts'
 import { continueTrace, traceIdOf } from '../trace.ts'
@@ -103,9 +104,8 @@ const closing = new WeakSet<Socket>()
 function beyondLimits({ headers, httpVersion, rawHeaders, url }: IncomingMessage): Problem | undefined {
   if (headers.host === undefined && httpVersion !== '1.0') return new Problem('malformed-http', 'The request names no Host')
   // Whoever stands before us may not read such a body to the same end.
-  const { 'transfer-encoding': coding = 'chunked' } = headers
-  if (coding.toLowerCase() !== 'chunked')
-    return new Problem('unsupported-media-type', 'Only bodies that are not compressed are read')
+  const coding = headers['transfer-encoding']?.toLowerCase() ?? 'chunked'
+  if (coding !== 'chunked') return refusedCoding(listed(coding))
   if (url!.length > URL_BYTES_MAX) return new Problem('uri-too-long', `An address may have ${URL_BYTES_MAX} bytes`)
   if (rawHeaders.length > 2 * HEADERS_MAX) return new Problem('headers-too-large', `There may be ${HEADERS_MAX} header fields`)
   let credentials = 0
@@ -118,6 +118,13 @@ function beyondLimits({ headers, httpVersion, rawHeaders, url }: IncomingMessage
       return new Problem('headers-too-large', `A header field may have ${HEADER_VALUE_BYTES_MAX} bytes`)
   }
   return undefined
+}
+
+/** Where a body ends is known only if its last coding is chunked, and no other is (RFC 9112 §6.1, §6.3). */
+function refusedCoding(codings: readonly string[]): Problem {
+  return codings.length > 1 && codings.indexOf('chunked') === codings.length - 1
+    ? new Problem('not-implemented', 'The only transfer coding is chunked')
+    : new Problem('malformed-http', 'The last transfer coding must be chunked, once')
 }
 
 function edgeHeaders(problem: Problem, requestId: string, baseUrl: string): Record<string, string> {

@@ -28,19 +28,31 @@ export async function requestToken({ tokenUrl, clientId, clientSecret }: Credent
   return { value: access_token, renewAt: Date.now() + expires_in * 1000 - RENEW_BEFORE_MS }
 }
 
-/** The header of who we are, with a token that lasts; however many ask, one is fetched. */
-export function openAuthorization(
-  credentials: Credentials | (() => Credentials) | undefined,
-  send: SendForm
-): () => Promise<{ authorization?: string }> {
+/** A token that is refused sooner after another one was is refused for another reason than its key. */
+const REFUSALS_APART_MS = 30_000
+
+type Header = { authorization?: string }
+
+export interface Authorization {
+  /** The header of who we are, with a token that lasts; however many ask, one is fetched. */
+  header(): Promise<Header>
+  /**
+   * Sends a request with that header. Where it is refused (401), the issuer may have withdrawn the key of our token: the token is
+   * forgotten, and the request sent once more with another one, since whoever refuses it has done nothing. Not more often than every 30 s.
+   */
+  send<Reply extends { status: number }>(send: (header: Header) => Promise<Reply>): Promise<Reply>
+}
+
+export function openAuthorization(credentials: Credentials | (() => Credentials) | undefined, sendForm: SendForm): Authorization {
   let token: Token | undefined
   let renewing: Promise<Token> | undefined
+  let refusedAt = Number.NEGATIVE_INFINITY
 
   async function renewed(): Promise<Token> {
-    return requestToken(typeof credentials === 'function' ? credentials() : credentials!, send)
+    return requestToken(typeof credentials === 'function' ? credentials() : credentials!, sendForm)
   }
 
-  return async () => {
+  async function header(): Promise<Header> {
     if (!credentials) return {}
     if (!token || Date.now() > token.renewAt) {
       renewing ??= renewed()
@@ -53,5 +65,24 @@ export function openAuthorization(
       token = await renewing
     }
     return { authorization: `Bearer ${token.value}` }
+  }
+
+  /** Whether another token is worth a try. */
+  function forget({ authorization }: Header): boolean {
+    if (authorization === undefined) return false
+    if (authorization !== `Bearer ${token?.value}`) return true
+    if (performance.now() - refusedAt < REFUSALS_APART_MS) return false
+    refusedAt = performance.now()
+    token = undefined
+    return true
+  }
+
+  return {
+    header,
+    async send(send) {
+      const sent = await header()
+      const reply = await send(sent)
+      return reply.status === 401 && forget(sent) ? send(await header()) : reply
+    }
   }
 }
