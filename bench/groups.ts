@@ -3,6 +3,7 @@ import { announcing } from './cases/announcing.ts'
 import { footprint } from './cases/footprint.ts'
 import { freshness } from './cases/freshness.ts'
 import { fullSize } from './cases/full-size.ts'
+import { identity } from './cases/identity.ts'
 import { imports } from './cases/imports.ts'
 import { lists } from './cases/lists.ts'
 import { messagingKafka, messagingPostgres, messagingRabbitMq } from './cases/messaging-brokers.ts'
@@ -13,6 +14,7 @@ import type { Group } from './group.ts'
 
 export const groups = {
   reads,
+  identity,
   lists,
   reservations,
   releases,
