@@ -5,11 +5,14 @@ import type { Broker, BrokerLog } from '#broker/broker.ts'
 import { faulty } from '#broker/faulty.ts'
 import { type BrokerOptions, openBroker } from '#broker/open.ts'
 import { type Config, ConfigInvalid, environmentOf } from '#platform/config.ts'
+import type { Authenticator } from '#platform/identity/actor.ts'
 import { type LookUpApiKey, openApiKeyCheck } from '#platform/identity/api-key-check.ts'
 import { openIntrospection } from '#platform/identity/api-key-introspection.ts'
 import { openAuthenticator } from '#platform/identity/auth.ts'
 import { openCredentials } from '#platform/identity/credentials.ts'
-import { trustedIssuers } from '#platform/identity/issuers.ts'
+import { type TrustedIssuer, trustedIssuers } from '#platform/identity/issuers.ts'
+import { openOpaqueTokens } from '#platform/identity/opaque-tokens.ts'
+import { openTokenIntrospection } from '#platform/identity/token-introspection.ts'
 import { trustedProxies } from '#platform/identity/trusted-proxies.ts'
 import { openUserService } from '#platform/identity/user-service.ts'
 import type { Log } from '#platform/log.ts'
@@ -52,7 +55,7 @@ export async function startEcosystem(config: Config, roleNames: readonly string[
   const userService = checksUsers(config, roleNames) ? stack.use(openUserService({ url: () => urls.user, credentials })) : undefined
   let lookUp: LookUpApiKey = introspection.lookUp
   const apiKeys = openApiKeyCheck({ environment: environmentOf(config), lookUp: key => lookUp(key) })
-  const authenticator = openCredentials({ tokens, apiKeys })
+  const authenticator = openCredentials({ tokens, apiKeys, opaqueTokens: openOpaque(issuers, stack) })
   const apiKeysAt = (own: LookUpApiKey) => {
     lookUp = own
   }
@@ -97,6 +100,13 @@ export async function startEcosystem(config: Config, roleNames: readonly string[
   }
   const running = stack.move()
   return { url: localUrl, urls, databaseUrl, [Symbol.asyncDispose]: () => running.disposeAsync() }
+}
+
+/** Of the issuer that gives out tokens which say nothing themselves; see ISSUERS. */
+function openOpaque(issuers: readonly TrustedIssuer[], stack: AsyncDisposableStack): Authenticator | undefined {
+  const issuer = issuers.find(({ introspection }) => introspection !== undefined)
+  if (!issuer) return undefined
+  return openOpaqueTokens({ issuer, introspect: stack.use(openTokenIntrospection(issuer.introspection!)).introspect })
 }
 
 /** Whether users are asked about; see USER_CHECKS. Throws where they are to be, and nobody is there to be asked. */

@@ -7,6 +7,7 @@ import { request } from 'node:http'
 import { after, before, test } from 'node:test'
 import { settings } from '#platform/config.ts'
 import { openDatabase } from '#platform/postgres/database.ts'
+import { freePort } from './support/free-port.ts'
 import { quiet } from './support/messaging.ts'
 import { startCollector } from './support/otlp-collector.ts'
 import { startTestServer } from './support/test-server.ts'
@@ -20,9 +21,19 @@ function canary(name: string): string {
   return value
 }
 
+const port = await freePort()
+const issuer = `http://localhost:${port}/oauth`
+/** Nobody answers there: what is told of that is read as well. */
+const away = { url: 'http://127.0.0.1:9/introspect', clientId: 'product-service' }
+
 /** Settings that are secrets, each with how it holds one. */
 const secretSettings: Readonly<Record<string, (secret: string) => string>> = {
   DATABASE_URL: secret => secret,
+  ISSUERS: clientSecret =>
+    JSON.stringify([
+      { url: issuer, jwksUrl: `${issuer}/jwks` },
+      { url: 'https://id.example', introspection: { ...away, clientSecret } }
+    ]),
   BROKER_PASSWORD: secret => secret,
   BROKER_TLS_KEY: secret => secret,
   CLIENT_SECRET: secret => secret,
@@ -37,7 +48,8 @@ const notTried = ['TLS_KEY']
 test('every setting that may be a secret is tried here', () => {
   const names = Object.keys(settings.properties).filter(
     name =>
-      /SECRET|PASSWORD|KEY|TOKEN|CREDENTIAL|OTLP_HEADERS|^DATABASE_URL$/.test(name) && ![...noSecrets, ...notTried].includes(name)
+      /SECRET|PASSWORD|KEY|TOKEN|CREDENTIAL|OTLP_HEADERS|^ISSUERS$|^DATABASE_URL$/.test(name) &&
+      ![...noSecrets, ...notTried].includes(name)
   )
   assert.deepEqual(names.sort(), Object.keys(secretSettings).sort())
 })
@@ -67,7 +79,7 @@ before(
         DATABASE_URL: databaseUrl.href,
         OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
         NODE_ENV: 'test',
-        PORT: '0',
+        PORT: String(port),
         LOG_LEVEL: 'trace',
         LOG_FORMAT: 'json',
         SAMPLE_CATALOG: '0'
@@ -135,6 +147,11 @@ async function askEverything(url: string): Promise<void> {
   canaries.set('token', token)
   canaries.set('signature of the token', token.split('.')[2]!)
   const authorization = `Bearer ${token}`
+  // A process that has just begun may be slow to fetch its own keys.
+  await eventually(
+    () => ask(url, 'GET', '/v1/categories', { authorization }),
+    text => 'data' in JSON.parse(text)
+  )
   const secretBody = JSON.stringify({ name: 'x', secret: canary('a webhook’s secret'), signature: canary('signature in a body') })
   const issued = await ask(
     url,
@@ -143,7 +160,8 @@ async function askEverything(url: string): Promise<void> {
     { authorization },
     JSON.stringify({ name: 'Partner', scopes: ['catalog:read'] })
   )
-  const { key } = JSON.parse(issued) as { key: string }
+  const { key } = JSON.parse(issued) as { key?: string }
+  assert.ok(key, issued)
   canaries.set('API key', key)
   canaries.set('secret of the API key', key.split('_').at(-1)!.slice(0, 32))
   await ask(url, 'GET', '/v1/categories', { 'x-api-key': key })
@@ -151,7 +169,7 @@ async function askEverything(url: string): Promise<void> {
   const tampered = `${key.slice(0, -6)}AAAAAA`
   await ask(url, 'GET', '/v1/categories', { 'x-api-key': tampered })
   await ask(url, 'GET', '/v1/categories', { 'x-api-key': canary('no API key') })
-  await ask(url, 'GET', '/v1/categories', { authorization: `Bearer ${canary('no token')}` })
+  await ask(url, 'GET', '/v1/categories', { authorization: `Bearer ${canary('opaque token')}` })
   await ask(url, 'GET', '/v1/categories', {
     authorization: `Basic ${canary('basic credentials')}`,
     cookie: `s=${canary('cookie')}`

@@ -1,6 +1,6 @@
 /** What production refuses at boot: what is for development and tests, secrets that anybody knows, and connections that anybody reads. */
 import type { Config } from './config.ts'
-import { addressesOfIssuers } from './identity/issuer-settings.ts'
+import { addressesOfIssuers, introspectionSecrets } from './identity/issuer-settings.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
@@ -59,6 +59,8 @@ function weakSecrets(config: Config): string[] {
   for (const name of ['BROKER_PASSWORD', 'CLIENT_SECRET'] as const) {
     if (guessed.test(config[name] ?? '')) faults.push(`${name}: is guessed first`)
   }
+  if (introspectionSecrets(config.ISSUERS).some(secret => guessed.test(secret)))
+    faults.push('ISSUERS: its introspection.clientSecret is guessed first')
   for (const secret of config.SIGNING_KEY_SECRET?.split(',') ?? []) {
     if (secret.length < SECRET_LENGTH_MIN)
       faults.push(`SIGNING_KEY_SECRET: each is to have at least ${SECRET_LENGTH_MIN} characters`)

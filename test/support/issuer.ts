@@ -6,6 +6,7 @@ import { generateKeyPairSync, type KeyObject, randomUUID, sign } from 'node:cryp
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 
 export type Algorithm = 'RS256' | 'PS256' | 'ES256' | 'EdDSA'
 export type IssuerKey = { kid: string; alg: Algorithm; privateKey: KeyObject; publicKey: KeyObject; jwk: Record<string, unknown> }
@@ -55,14 +56,21 @@ export interface TestIssuer extends AsyncDisposable {
   /** Answers in place of the keys, of the metadata, until it is taken away. */
   keysAnswer: OwnAnswer | undefined
   metadataAnswer: OwnAnswer | undefined
-  /** How often it was asked for keys, for metadata. */
-  readonly asked: { keys: number; metadata: number }
+  introspectionAnswer: OwnAnswer | undefined
+  /** How often it was asked for keys, for metadata, what a token is worth. */
+  readonly asked: { keys: number; metadata: number; introspection: number }
+  /** What its opaque tokens are worth; of any other it says that it is not active. */
+  readonly opaque: Map<string, Record<string, unknown>>
+  /** Where that is asked (RFC 7662), and by whom. */
+  readonly introspection: { url: string; clientId: string; clientSecret: string }
   /** Signs with another key from now on; the one before stays published unless it is told otherwise. */
   rotate(how?: { keepBefore?: boolean; alg?: Algorithm }): IssuerKey
   /** An access token as RFC 9068 has it. */
   token(claims?: Record<string, unknown>, header?: Record<string, unknown>, key?: IssuerKey): string
   /** An access token as Keycloak makes them, of a user. */
   keycloakToken(claims?: Record<string, unknown>, header?: Record<string, unknown>): string
+  /** An opaque token that is worth what an access token of RFC 9068 says, but for these claims. */
+  opaqueToken(claims?: Record<string, unknown>): string
 }
 
 /** `path` is the issuer's own, such as /realms/shop; `now` its clock, in milliseconds. */
@@ -75,7 +83,15 @@ export async function startIssuer(
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`
   const key = newIssuerKey(alg)
   const keysPath = `${path}/protocol/openid-connect/certs`
-  const asked = { keys: 0, metadata: 0 }
+  const asked = { keys: 0, metadata: 0, introspection: 0 }
+  const opaque = new Map<string, Record<string, unknown>>()
+  const introspectionPath = `${path}/introspect`
+  // A secret that is not what is sent: RFC 6749 §2.3.1 encodes it first.
+  const introspection = {
+    url: new URL(introspectionPath, url).href,
+    clientId: 'product service',
+    clientSecret: 'a secret: 100 % + more'
+  }
   const common = () => {
     const iat = Math.floor(now() / 1000)
     return { iss: url, aud: audience, sub: 'u-1', iat, exp: iat + 300, jti: randomUUID() }
@@ -88,7 +104,10 @@ export async function startIssuer(
     published: [key.jwk],
     keysAnswer: undefined,
     metadataAnswer: undefined,
+    introspectionAnswer: undefined,
     asked,
+    opaque,
+    introspection,
     rotate({ keepBefore = true, alg = issuer.key.alg } = {}) {
       issuer.key = newIssuerKey(alg)
       issuer.published = keepBefore ? [issuer.key.jwk, ...issuer.published] : [issuer.key.jwk]
@@ -109,6 +128,11 @@ export async function startIssuer(
       }
       return signed(issuer.key, { typ: 'JWT', ...header }, { ...common(), ...ofUser, ...claims })
     },
+    opaqueToken(claims = {}) {
+      const token = randomUUID()
+      opaque.set(token, { active: true, ...common(), client_id: 'shop', scope: 'catalog:read', ...claims })
+      return token
+    },
     async [Symbol.asyncDispose]() {
       server.closeAllConnections()
       server.close()
@@ -126,7 +150,19 @@ export async function startIssuer(
       asked.metadata++
       if (issuer.metadataAnswer) issuer.metadataAnswer(response, request)
       else json({ issuer: url, jwks_uri: issuer.keysUrl })
+    } else if (request.url === introspectionPath) {
+      asked.introspection++
+      if (issuer.introspectionAnswer) issuer.introspectionAnswer(response, request)
+      else void introspect(request).then(worth => (worth ? json(worth) : response.writeHead(401).end()))
     } else response.writeHead(404).end()
+  }
+
+  async function introspect(request: IncomingMessage): Promise<Record<string, unknown> | undefined> {
+    const form = new URLSearchParams(await text(request))
+    const [id, secret] = atob(request.headers.authorization?.replace(/^Basic /, '') ?? '').split(':')
+    const decoded = (part: string | undefined) => decodeURIComponent((part ?? '').replaceAll('+', ' '))
+    if (decoded(id) !== introspection.clientId || decoded(secret) !== introspection.clientSecret) return undefined
+    return opaque.get(form.get('token') ?? '') ?? { active: false }
   }
   return issuer
 }

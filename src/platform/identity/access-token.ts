@@ -20,8 +20,14 @@ export class NoToken extends Error {
 
 const RENEW_BEFORE_MS = 30_000
 
+/** How a client says to an issuer who it is (RFC 6749 §2.3.1). */
+export function clientAuthorization({ clientId, clientSecret }: Omit<Credentials, 'tokenUrl'>): string {
+  const [id, secret] = [clientId, clientSecret].map(encodeURIComponent)
+  return `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`
+}
+
 export async function requestToken({ tokenUrl, clientId, clientSecret }: Credentials, send: SendForm): Promise<Token> {
-  const authorization = `Basic ${Buffer.from(`${clientId}:${clientSecret}`).toString('base64')}`
+  const authorization = clientAuthorization({ clientId, clientSecret })
   const { status, body } = await send(new URL(tokenUrl), { grant_type: 'client_credentials' }, { authorization })
   if (status < 200 || status >= 300) throw new Error(`${tokenUrl} answered ${status}: no token for ${clientId}`)
   const { access_token, expires_in } = body as { access_token: string; expires_in: number }

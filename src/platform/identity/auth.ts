@@ -11,7 +11,7 @@ import { nameOf } from '../signing/signature-algorithms.ts'
 import type { Actor, Authenticator } from './actor.ts'
 import { openIssuerKeys } from './issuer-keys.ts'
 import type { TrustedIssuer } from './issuers.ts'
-import { readToken } from './token.ts'
+import { bearerIn, readToken } from './token.ts'
 import { actorOf, faultOf } from './token-claims.ts'
 
 const VERIFIED_MAX = 10_000
@@ -59,8 +59,8 @@ export function openAuthenticator(options: {
 
   return {
     authenticate({ authorization }) {
-      if (authorization === undefined || !bearerPattern.test(authorization)) throw new Problem('unauthenticated')
-      const token = authorization.slice(7)
+      const token = bearerIn(authorization)
+      if (token === undefined) throw new Problem('unauthenticated')
       const digest = hash('sha256', token, 'base64url')
       const known = verified.get(digest)
       if (known && known.expiresAtMs > now() && known.keys.atHand(known.kid)?.key === known.key.key) return known.actor
@@ -70,7 +70,6 @@ export function openAuthenticator(options: {
   }
 }
 
-const bearerPattern = /^Bearer [^ ]/i
 const NOT_SIGNED = 'The token is not signed with a key of its issuer'
 
 async function checkSignature(

@@ -24,7 +24,7 @@ const opened = (jwksUrl?: string) =>
 beforeEach(() => {
   clock = START
   Object.assign(issuer, { keysAnswer: undefined, metadataAnswer: undefined, published: [issuer.key.jwk] })
-  Object.assign(issuer.asked, { keys: 0, metadata: 0 })
+  Object.assign(issuer.asked, { keys: 0, metadata: 0, introspection: 0 })
   authenticator = opened()
 })
 
@@ -53,12 +53,12 @@ const json =
 describe('where the keys of an issuer are', () => {
   test('its metadata says, which is asked once for many tokens', async () => {
     for (let n = 0; n < 20; n++) assert.equal(await statusOf(), 200)
-    assert.deepEqual(issuer.asked, { keys: 1, metadata: 1 })
+    assert.deepEqual(issuer.asked, { keys: 1, metadata: 1, introspection: 0 })
   })
 
   test('or the settings, and nobody asks the metadata', async () => {
     assert.equal(await statusOf(issuer.token(), opened(issuer.keysUrl)), 200)
-    assert.deepEqual(issuer.asked, { keys: 1, metadata: 0 })
+    assert.deepEqual(issuer.asked, { keys: 1, metadata: 0, introspection: 0 })
   })
 
   test('is believed of metadata that names exactly this issuer', async () => {

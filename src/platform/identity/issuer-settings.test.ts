@@ -71,7 +71,9 @@ describe('the issuers of the settings', () => {
       { preset: 'keycloak' },
       { url: 'id.example', preset: 'okto', audience: [], algorithms: ['HS256', 'none'], leewaySeconds: 61 },
       { url: 'https://id.example?x=1', jwksUrl: 'file:///etc/passwd', claims: { role: 'x', roles: 7 }, realm: 'x' },
-      7
+      7,
+      { url: 'https://a.example', introspection: { url: 'x', clientId: '', secret: 'told to nobody' } },
+      { url: 'https://b.example', introspection: 'https://b.example/introspect' }
     ]
     const faults = faultsIn({ ISSUERS: JSON.stringify(wrong) })
     const places = [
@@ -88,7 +90,13 @@ describe('the issuers of the settings', () => {
       '[2].realm: is not known',
       '[2].claims.role: is not known',
       '[2].claims.roles:',
-      '[3]: must be an object'
+      '[3]: must be an object',
+      '[4].introspection.clientSecret: is missing',
+      '[4].introspection.url: must be an http(s) URL',
+      '[4].introspection.clientId: must be a text',
+      '[4].introspection.secret: is not known',
+      '[5].introspection: must be an object',
+      ': introspection can be of one issuer only'
     ]
     for (const place of [...places, ...more])
       assert.ok(
@@ -116,10 +124,13 @@ describe('the issuers of the settings', () => {
     assert.equal(of({}).length, 1)
     assert.deepEqual(of({ ISSUER_URL: 'https://id.example' }), [])
     assert.deepEqual(of({ ISSUERS: '[{"url":"https://id.example"}]' }), [])
-    const plain = of({ ISSUERS: '[{"url":"http://id.example","jwksUrl":"http://id.example/keys"}]' })
+    const introspection = { url: 'http://id.example/introspect', clientId: 'us', clientSecret: 'changeme' }
+    const plain = of({
+      ISSUERS: JSON.stringify([{ url: 'http://id.example', jwksUrl: 'http://id.example/keys', introspection }])
+    })
     assert.deepEqual(
       plain.map(fault => fault.split(':')[0]),
-      ['ISSUERS[0].url', 'ISSUERS[0].jwksUrl']
+      ['ISSUERS', 'ISSUERS[0].url', 'ISSUERS[0].jwksUrl', 'ISSUERS[0].introspection.url']
     )
   })
 })

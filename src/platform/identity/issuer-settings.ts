@@ -18,7 +18,7 @@ export const issuerSettings = {
   JWKS_URL: optional('Where the keys of ISSUER_URL are; without it where its own metadata says'),
   AUDIENCE: Type.String({ default: 'urn:product-service', minLength: 1, description: 'The audience that access tokens must name' }),
   ISSUERS: optional(
-    'Several issuers, as a JSON array of { url, audience, preset, algorithms, jwksUrl, claims, leewaySeconds }; usually as ISSUERS_FILE: docs/how-to/identity-provider.md'
+    'Several issuers, as a JSON array of { url, audience, preset, algorithms, jwksUrl, claims, leewaySeconds, introspection }; usually as ISSUERS_FILE: docs/how-to/identity-provider.md'
   )
 }
 
@@ -31,7 +31,11 @@ export type WrittenIssuer = {
   jwksUrl?: string
   claims?: Partial<Record<Exclude<keyof ClaimMapping, 'scopePrefix'>, string | string[]>> & { scopePrefix?: string }
   leewaySeconds?: number
+  introspection?: IntrospectionEndpoint
 }
+
+/** Where an issuer says what its opaque tokens are worth (RFC 7662), and who asks. */
+export type IntrospectionEndpoint = { url: string; clientId: string; clientSecret: string }
 
 /** It is part of what idempotency keys are kept under. */
 const URL_LENGTH_MAX = 500
@@ -58,6 +62,9 @@ export function faultsOfIssuers({ ISSUER_URL, ISSUER_PRESET, ISSUERS }: Settings
   const faults = listed.flatMap((each, index) => faultsOf(each).map(fault => `ISSUERS[${index}]${fault}`))
   const urls = [...(ISSUER_URL ? [ISSUER_URL] : []), ...listed.map(each => (each as WrittenIssuer | null)?.url)]
   const twice = urls.filter((url, index) => typeof url === 'string' && urls.indexOf(url) !== index)
+  const introspected = listed.filter(each => (each as WrittenIssuer | null)?.introspection !== undefined)
+  if (introspected.length > 1)
+    faults.push('ISSUERS: introspection can be of one issuer only, since an opaque token does not say whose it is')
   for (const url of new Set(twice)) faults.push(`ISSUERS: ${url} is there twice`)
   if (ISSUER_URL && URL.canParse(ISSUER_URL) && url(ISSUER_URL)) faults.push(`ISSUER_URL: ${url(ISSUER_URL)}`)
   if (ISSUER_PRESET && !ISSUER_URL) faults.push('ISSUER_PRESET: says nothing without ISSUER_URL')
@@ -67,12 +74,17 @@ export function faultsOfIssuers({ ISSUER_URL, ISSUER_PRESET, ISSUERS }: Settings
 /** Every address of ISSUERS, by its place. */
 export function addressesOfIssuers(text: string | undefined): [place: string, url: string][] {
   return (issuersIn(text) ?? []).flatMap((each, index) => {
-    const { url, jwksUrl } = (each ?? {}) as { url?: unknown; jwksUrl?: unknown }
-    const stated = Object.entries({ url, jwksUrl })
+    const { url, jwksUrl, introspection } = (each ?? {}) as { url?: unknown; jwksUrl?: unknown; introspection?: { url?: unknown } }
+    const stated = Object.entries({ url, jwksUrl, 'introspection.url': introspection?.url })
     return stated.flatMap(([name, value]): [string, string][] =>
       typeof value === 'string' ? [[`ISSUERS[${index}].${name}`, value]] : []
     )
   })
+}
+
+/** By what the issuers of ISSUERS let us ask about tokens. */
+export function introspectionSecrets(text: string | undefined): string[] {
+  return (issuersIn(text) ?? []).map(each => (each as Partial<WrittenIssuer> | null)?.introspection?.clientSecret).filter(isText)
 }
 
 type Check = (value: unknown) => string | undefined
@@ -88,6 +100,11 @@ const url: Check = value =>
 const texts: Check = value => (isText(value) || isTexts(value) ? undefined : 'must be a text or a list of texts')
 const places: Check = value => (Array.isArray(value) && value.length === 0 ? undefined : texts(value))
 
+const isObject = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value)
+const object: Check = value => (isObject(value) ? undefined : 'must be an object')
+const text: Check = value => (isText(value) ? undefined : 'must be a text')
+const httpUrl: Check = value => (isHttp(value) ? undefined : 'must be an http(s) URL')
+
 const checks: Readonly<Record<keyof WrittenIssuer, Check>> = {
   url,
   audience: texts,
@@ -98,8 +115,9 @@ const checks: Readonly<Record<keyof WrittenIssuer, Check>> = {
     const wrong = value.filter(name => !known.includes(name))
     return wrong.length > 0 ? `${wrong.join(', ')} cannot be: ${known.join(', ')} can` : undefined
   },
-  jwksUrl: value => (isHttp(value) ? undefined : 'must be an http(s) URL'),
-  claims: value => (typeof value === 'object' && value !== null && !Array.isArray(value) ? undefined : 'must be an object'),
+  jwksUrl: httpUrl,
+  claims: object,
+  introspection: object,
   leewaySeconds: value =>
     Number.isInteger(value) && (value as number) >= 0 && (value as number) <= LEEWAY_SECONDS.max
       ? undefined
@@ -111,17 +129,33 @@ const claimChecks: Readonly<Record<keyof ClaimMapping, Check>> = {
   scopes: places,
   clientId: texts,
   userId: texts,
-  scopePrefix: value => (isText(value) ? undefined : 'must be a text')
+  scopePrefix: text
+}
+
+const introspectionChecks: Readonly<Record<keyof IntrospectionEndpoint, Check>> = {
+  url: httpUrl,
+  clientId: text,
+  clientSecret: text
 }
 
 function faultsOf(entry: unknown): string[] {
-  if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) return [': must be an object']
-  const faults = 'url' in entry ? [] : ['.url: is missing']
-  faults.push(...faultsOfMembers(entry, checks, ''))
-  const { claims } = entry as { claims?: unknown }
-  if (claims !== undefined && checks.claims(claims) === undefined)
-    faults.push(...faultsOfMembers(claims as object, claimChecks, '.claims'))
-  return faults
+  if (!isObject(entry)) return [': must be an object']
+  const { claims, introspection } = entry as { claims?: unknown; introspection?: unknown }
+  return [
+    ...missing(entry as object, ['url'], ''),
+    ...faultsOfMembers(entry as object, checks, ''),
+    ...(isObject(claims) ? faultsOfMembers(claims as object, claimChecks, '.claims') : []),
+    ...(isObject(introspection) ? faultsOfIntrospection(introspection as object) : [])
+  ]
+}
+
+function faultsOfIntrospection(value: object): string[] {
+  const at = '.introspection'
+  return [...missing(value, Object.keys(introspectionChecks), at), ...faultsOfMembers(value, introspectionChecks, at)]
+}
+
+function missing(value: object, names: readonly string[], at: string): string[] {
+  return names.filter(name => !(name in value)).map(name => `${at}.${name}: is missing`)
 }
 
 function faultsOfMembers(value: object, known: Readonly<Record<string, Check>>, at: string): string[] {

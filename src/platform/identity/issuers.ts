@@ -2,7 +2,7 @@
 
 import { nameOf } from '../signing/signature-algorithms.ts'
 import { type IssuerPreset, issuerPresets, type PresetName } from './issuer-presets.ts'
-import { issuersIn, LEEWAY_SECONDS, type WrittenIssuer } from './issuer-settings.ts'
+import { type IntrospectionEndpoint, issuersIn, LEEWAY_SECONDS, type WrittenIssuer } from './issuer-settings.ts'
 
 export type TrustedIssuer = {
   /** Exactly what tokens say in `iss`. */
@@ -12,6 +12,8 @@ export type TrustedIssuer = {
   leewaySeconds: number
   /** Where its keys are, asked each time: in one process the issuer starts beside those who trust it. Without it its metadata says where. */
   keysUrl?: () => string
+  /** Where it is asked about its opaque tokens; without it, it gives none out. */
+  introspection?: IntrospectionEndpoint
 }
 
 type Settings = {
@@ -34,7 +36,7 @@ export function trustedIssuers(settings: Settings, development: { url: string; k
 
 /** An issuer as its preset has it, and as it says otherwise. */
 export function trustedIssuer(written: WrittenIssuer & { audience: string | string[] }): TrustedIssuer {
-  const { url, audience, jwksUrl, leewaySeconds = LEEWAY_SECONDS.default, claims = {} } = written
+  const { url, audience, jwksUrl, leewaySeconds = LEEWAY_SECONDS.default, claims = {}, introspection } = written
   const preset: IssuerPreset = issuerPresets[written.preset ?? 'rfc9068']
   const { scopePrefix, ...places } = claims
   const mapped = Object.fromEntries(Object.entries(places).map(([name, place]) => [name, listOf(place)]))
@@ -47,7 +49,8 @@ export function trustedIssuer(written: WrittenIssuer & { audience: string | stri
       claims: { ...preset.claims, ...mapped, ...(scopePrefix === undefined ? {} : { scopePrefix }) }
     },
     leewaySeconds,
-    ...(jwksUrl ? { keysUrl: () => jwksUrl } : {})
+    ...(jwksUrl ? { keysUrl: () => jwksUrl } : {}),
+    ...(introspection ? { introspection } : {})
   }
 }
 

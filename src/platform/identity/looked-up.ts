@@ -11,6 +11,8 @@ import { type Networks, placeOf } from './networks.ts'
 /** What credentials are worth: without an actor, nothing. */
 export type Standing = {
   actor: Actor | undefined
+  /** Why nothing, where whoever has them may know. */
+  why?: string
   /** Where they may come from; undefined: from anywhere. */
   networks?: Networks | undefined
   /** How long that is known, from when it was asked. */
@@ -52,10 +54,10 @@ export function openLookedUp<Presented>(options: LookedUpOptions<Presented>): Lo
     if (!left.allowed) throw failures.refusal(left, `Too many wrong ${noun}s came from this address`)
   }
 
-  function refuse(address: string): never {
+  function refuse(address: string, why = `The ${noun} is not good`): never {
     refuseGuessing(address)
     failures.take(placeOf(address))
-    throw new Problem('unauthenticated', `The ${noun} is not good`)
+    throw new Problem('unauthenticated', why)
   }
 
   /** One question at a time: whoever comes meanwhile waits for its answer. */
@@ -68,9 +70,10 @@ export function openLookedUp<Presented>(options: LookedUpOptions<Presented>): Lo
   async function answer(id: string, presented: Presented): Promise<Known> {
     // Counted from before the answer is made: it may be old when it comes.
     const askedAt = now()
-    const { actor, networks, knownMs } = await withinTime(lookUp(presented), noun)
+    const standing = await withinTime(lookUp(presented), noun)
+    const { actor, knownMs } = standing
     const stands = async () => isGood(fresh(id) ?? (await ask(id, presented)))
-    const found = { actor: actor && { ...actor, stands }, networks, knownMs, untilMs: askedAt + knownMs }
+    const found = { ...standing, actor: actor && { ...actor, stands }, untilMs: askedAt + knownMs }
     known.set(id, found)
     return found
   }
@@ -81,7 +84,7 @@ export function openLookedUp<Presented>(options: LookedUpOptions<Presented>): Lo
   }
 
   function admitted(found: Known, address: string): Actor {
-    if (!isGood(found) || found.networks?.has(address) === false) refuse(address)
+    if (!isGood(found) || found.networks?.has(address) === false) return refuse(address, found.why)
     return found.actor
   }
 

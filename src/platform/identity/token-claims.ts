@@ -11,9 +11,14 @@ const WORDS_MAX = 500
 
 /** Why a token of this issuer is not to be accepted now, whoever signed it; none: it may be. `now` is in milliseconds. */
 export function faultOf({ typ, claims }: ReadToken, issuer: TrustedIssuer, now: number): string | undefined {
-  const { form, leewaySeconds, audiences } = issuer
-  if (!form.types.includes(typ))
+  if (!issuer.form.types.includes(typ))
     return `The type of the token (typ) is ${typ === undefined ? 'missing' : 'not that of an access token'}`
+  return faultOfClaims(claims, issuer, now)
+}
+
+/** The same, of what the claims say. */
+export function faultOfClaims(claims: Claims, issuer: TrustedIssuer, now: number): string | undefined {
+  const { form, leewaySeconds, audiences } = issuer
   const { exp, nbf, iat, sub, cnf } = claims
   const seconds = Math.floor(now / 1000)
   if (!isTime(exp)) return 'The token does not say until when it is good (exp)'

@@ -1,12 +1,24 @@
 /** A JWT as text: what can be said of it before anybody asks for a key. Nothing here is believed yet. */
 
-const TOKEN_LENGTH_MAX = 8192
+export const TOKEN_LENGTH_MAX = 8192
 const KID_LENGTH_MAX = 128
 
 /** What a token says. */
 export type Claims = Readonly<Record<string, unknown>>
 
 export type ReadToken = { alg: string; kid: string; typ: string | undefined; claims: Claims }
+
+const bearerPattern = /^Bearer [^ ]/i
+
+/** The token of an Authorization header (RFC 6750 §2.1), as it stands there; undefined where there is none. */
+export function bearerIn(authorization: string | undefined): string | undefined {
+  return authorization !== undefined && bearerPattern.test(authorization) ? authorization.slice(7) : undefined
+}
+
+/** Whether a token says something itself: as every JWT, signed or not, it begins with a JSON object in base64url. */
+export function isJwt(token: string): boolean {
+  return token.startsWith('eyJ')
+}
 
 /** Header, claims and signature in base64url, and nothing else: encrypted and JSON forms have other parts. */
 const compact = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/
