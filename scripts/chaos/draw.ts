@@ -38,7 +38,9 @@ export function openDraw({ seed, only, brokers }: Pick<ChaosOptions, 'seed' | 'o
 
 /** Faults of several rows in one world. */
 function stormOn(broker: BrokerName): Scenario {
-  const meeting = scenarios.filter(({ id, brokers }) => MEETING.includes(id) && brokers.includes(broker))
+  const meeting = scenarios.filter(
+    ({ id, brokers, lines, smallDisk }) => MEETING.includes(id) && brokers.includes(broker) && !lines && !smallDisk
+  )
   return {
     id: STORM,
     title: 'whatever goes wrong together and one after another, nothing is lost, invented, doubled or out of order',

@@ -21,7 +21,8 @@ const at = { host: '127.0.0.1', port: 0, shutdownTimeoutMs: 5000 }
 const stack = new AsyncDisposableStack()
 let certificates: Certificates
 let identity: Issued
-let service: string
+/** One asks for a certificate, the other lets anybody in. */
+let services: Record<'asking' | 'open', string>
 let gateway: string
 
 before(async () => {
@@ -29,21 +30,18 @@ before(async () => {
   stack.defer(() => rm(folder, { recursive: true, force: true }))
   certificates = await makeCertificates(folder)
   identity = await issue(folder, 'shop', 'both')
-  const { files } = identity
-  const asking = { TLS_CLIENT_AUTH: 'require', TLS_CLIENT_CA_FILE: certificates.files.ca }
-  const config = readConfig({ NODE_ENV: 'test', TLS_CERT_FILE: files.cert, TLS_KEY_FILE: files.key, ...asking })
-  const tls = stack.use(openListenerTls(config, log))
-  const behind = Fastify(frameworkOptions('https://localhost', { tls }))
-  behind.get('/here', async () => 'from behind')
-  behind.get('/health/ready', async () => 'ok')
-  service = stack.use(await listen(behind, { ...at, tls })).url
-
+  services = {
+    asking: await startService({ TLS_CLIENT_AUTH: 'require', TLS_CLIENT_CA_FILE: certificates.files.ca }),
+    open: await startService({})
+  }
   const before = Fastify(frameworkOptions('http://localhost', {}))
   const refuse = refusing('http://localhost', log)
   passBodies(before)
   followRequests(before, { service: 'gateway', log, inFlightMax: 10, sheds: () => true, forwards: true, headers: {} })
-  const upstream = { service: 'behind', url: `${service}/v1`, resources: [], beside: ['here'] }
-  addUpstream(before, upstream, { timeoutMs: 10_000, refuse, log, closing: new AbortController().signal })
+  for (const [name, url] of Object.entries(services)) {
+    const upstream = { service: name, url: `${url}/v1`, resources: [], beside: [name] }
+    addUpstream(before, upstream, { timeoutMs: 10_000, refuse, log, closing: new AbortController().signal })
+  }
   gateway = stack.use(await listen(before, at)).url
 })
 after(async () => {
@@ -51,14 +49,25 @@ after(async () => {
   trust()
 })
 
-const ask = async () => {
-  const reply = await fetch(`${gateway}/here`, { signal: AbortSignal.timeout(60_000) })
-  return [reply.status, reply.status === 200 ? await reply.text() : '', await answers(new URL(`${service}/health/ready`), 30_000)]
+async function startService(asking: Record<string, string>): Promise<string> {
+  const { cert, key } = identity.files
+  const config = readConfig({ NODE_ENV: 'test', TLS_CERT_FILE: cert, TLS_KEY_FILE: key, ...asking })
+  const tls = stack.use(openListenerTls(config, log))
+  const behind = Fastify(frameworkOptions('https://localhost', { tls }))
+  for (const name of ['asking', 'open']) behind.get(`/${name}`, async () => 'from behind')
+  behind.get('/health/ready', async () => 'ok')
+  return stack.use(await listen(behind, { ...at, tls })).url
+}
+
+async function ask(name: keyof typeof services): Promise<unknown[]> {
+  const reply = await fetch(`${gateway}/${name}`, { signal: AbortSignal.timeout(60_000) })
+  const isReady = await answers(new URL(`${services[name]}/health/ready`), 30_000)
+  return [reply.status, reply.status === 200 ? await reply.text() : '', isReady]
 }
 
 test('a service whose authority we do not know is away, even to a library that would believe any certificate', async () => {
   introduce(() => identity)
-  assert.deepEqual(await ask(), [503, '', false])
+  for (const name of ['open', 'asking'] as const) assert.deepEqual(await ask(name), [503, '', false], name)
 })
 
 test('a service that asks for a certificate is reached with ours, and not with one of somebody else', async () => {
@@ -67,7 +76,7 @@ test('a service that asks for a certificate is reached with ours, and not with o
   stack.defer(() => rm(folder, { recursive: true, force: true }))
   const { client } = await makeCertificates(folder)
   introduce(() => client)
-  assert.deepEqual(await ask(), [503, '', false])
+  assert.deepEqual(await ask('asking'), [503, '', false])
   introduce(() => identity)
-  assert.deepEqual(await ask(), [200, 'from behind', true])
+  assert.deepEqual(await ask('asking'), [200, 'from behind', true])
 })

@@ -9,17 +9,19 @@ import { type Fault, GOES_ON } from './fault.ts'
 /** In a storm it may have to wait for the database, or for a lock of one that is gone. */
 const REACHED_MS = 60_000
 
-/** SIGKILL when the first process of a part reaches a place for the nth time; it is started again. */
+/** SIGKILL when a process of a part reaches a place for the nth time, whichever of them does the work; it is started again. */
 export function killAt(part: PartName, failpoint: Failpoint, nth = 1): Fault {
   return {
     says: `the ${part} is killed where ${failpoints[failpoint]}`,
     async strike(world) {
       world.strikes++
-      const victim = world.the(part)
-      const before = victim.deaths
-      victim.arm(failpoint, `kill@${nth}`)
-      await until(`the ${part} dies at ${failpoint}`, () => victim.deaths > before, REACHED_MS)
-      await victim.ready()
+      const all = world.parts.filter(each => each.part === part)
+      const before = new Map(all.map(each => [each, each.deaths]))
+      const dead = () => all.filter(each => each.deaths > before.get(each)!)
+      for (const each of all) each.arm(failpoint, `kill@${nth}`)
+      await until(`the ${part} dies at ${failpoint}`, () => dead().length > 0, REACHED_MS)
+      for (const each of all) each.arm(failpoint, 'hold:0')
+      for (const victim of dead()) await victim.ready()
       await world.progress(GOES_ON)
     }
   }
