@@ -2,6 +2,7 @@
  * Bugs that others have made, each planted into a copy of the tree by `npm run planted-bugs`: the test that is named must turn red. Whoever
  * changes the text of a place takes the plant along.
  */
+import { whoMayDoWhat } from './identity.ts'
 import { messaging } from './messaging.ts'
 import { services } from './services.ts'
 
@@ -17,4 +18,4 @@ export type Plant = {
   test: { file: string; name: string }
 }
 
-export const plants: readonly Plant[] = [...messaging, ...services]
+export const plants: readonly Plant[] = [...messaging, ...services, ...whoMayDoWhat]
