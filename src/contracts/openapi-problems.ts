@@ -62,7 +62,16 @@ function commonProblems(operation: Operation): ProblemCode[] {
   if (operation.scope !== null) common.push('unauthenticated', 'insufficient-scope', 'insufficient-role', 'user-not-active')
   if (operation.params) common.push('not-found')
   if (operation.deprecated?.sunset) common.push('operation-ended')
-  common.push('not-acceptable', 'request-timeout', 'uri-too-long', 'headers-too-large', 'quota-exceeded', 'internal', 'unavailable')
+  common.push(
+    'not-acceptable',
+    'request-timeout',
+    'uri-too-long',
+    'headers-too-large',
+    'quota-exceeded',
+    'too-many-requests',
+    'internal',
+    'unavailable'
+  )
   if (operation.method !== 'GET') {
     common.push('payload-too-large', 'unsupported-media-type', 'idempotency-in-flight', 'idempotency-key-reused')
   }

@@ -158,6 +158,7 @@ export const settings = Type.Object({
     description: 'The largest file that an import takes'
   }),
   REQUESTS_IN_FLIGHT_MAX: count(1000, 'Requests in flight per process; more are answered 503'),
+  REQUESTS_IN_FLIGHT_CLIENT_MAX: count(200, 'Of these, per client and process of the gateway; more are answered 429'),
   SHUTDOWN_TIMEOUT_MS: count(30_000, 'After SIGTERM, how long work in flight may take'),
   EVENT_FAULTS: optional(
     'For tests and the replay: shuffle,duplicate,delay does that to every delivered event; refused in production'

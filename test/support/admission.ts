@@ -8,5 +8,6 @@ export const everybody: Admission = {
     }
   },
   isOpen: () => true,
-  quotas: { client: 0, address: 0, failures: 0 }
+  quotas: { client: 0, address: 0, failures: 0 },
+  inFlightClientMax: 1000
 }

@@ -1,11 +1,12 @@
 /** Who a gateway lets through, how often, and what it tells services and browsers. Real HTTP, a service that answers what it was asked. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { Agent, createServer, type IncomingMessage, request } from 'node:http'
+import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { json, text } from 'node:stream/consumers'
 import { after, before, describe, test } from 'node:test'
 import { Problem } from '#contracts/problems.ts'
+import { eventually } from '../../../test/support/world.ts'
 import type { Authenticator } from '../identity/actor.ts'
 import { trustedProxies } from '../identity/trusted-proxies.ts'
 import { openLog } from '../log.ts'
@@ -25,12 +26,15 @@ const authenticator: Authenticator = {
 
 const log = openLog({ LOG_LEVEL: 'silent', LOG_FORMAT: 'json' })
 const seen: IncomingMessage[] = []
+/** Requests for what is slow, until somebody answers them. */
+const held: ServerResponse[] = []
 const stack = new AsyncDisposableStack()
 after(() => stack.disposeAsync())
 let upstream: string
 before(async () => {
   const server = createServer((asked, reply) => {
     seen.push(asked)
+    if (asked.url === '/v1/goods/slow') return void held.push(reply)
     reply.writeHead(asked.url?.startsWith('/oauth') && asked.headers['x-guess'] ? 401 : 200, {
       'content-type': 'application/json',
       'access-control-allow-origin': '*',
@@ -44,14 +48,20 @@ before(async () => {
   upstream = `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`
 })
 
-type More = Partial<Admission['quotas']> & { trusted?: string; baseUrl?: string; corsOrigins?: string[] }
+type More = Partial<Admission['quotas']> & {
+  inFlightClientMax?: number
+  trusted?: string
+  baseUrl?: string
+  corsOrigins?: string[]
+}
 
-async function open({ trusted, baseUrl = 'http://localhost:8080', corsOrigins = [], ...quotas }: More = {}): Promise<HttpServer> {
+async function open(more: More = {}): Promise<HttpServer> {
+  const { trusted, baseUrl = 'http://localhost:8080', corsOrigins = [], inFlightClientMax = 100, ...quotas } = more
   const isOpen = (_method: string, path: string) => path === '/v1/goods/open'
   const gateway = await serveGateway({
     upstreams: [{ service: 'shop', url: upstream, resources: ['goods'], beside: ['oauth'] }],
     document: () => ({}),
-    admission: { authenticator, isOpen, quotas: { client: 0, address: 0, failures: 0, ...quotas } },
+    admission: { authenticator, isOpen, quotas: { client: 0, address: 0, failures: 0, ...quotas }, inFlightClientMax },
     ...{ log, baseUrl, corsOrigins, host: '127.0.0.1', port: 0, inFlightMax: 100, shutdownTimeoutMs: 5000 },
     trustsProxy: trustedProxies(trusted)
   })
@@ -150,6 +160,32 @@ describe('the quota of a client', () => {
     assert.equal((await ask(url, '/v1/goods', { authorization: 'Bearer good two' })).status, 200)
     assert.equal((await ask(url, '/health/live', good)).status, 200)
   })
+})
+
+test('a client has so many places in flight and no more, and has each back when a request is answered or given up', async () => {
+  const { url } = await open({ inFlightClientMax: 3 })
+  const slow = Array.from({ length: 2 }, () => ask(url, '/v1/goods/slow', good))
+  const leaving = request(`${url}/v1/goods/slow`, { headers: good, agent })
+    .end()
+    .on('error', () => {})
+  await eventually(
+    async () => held.length,
+    count => count === 3
+  )
+  const beyond = await ask(url, '/v1/goods', good)
+  assert.deepEqual([beyond.status, beyond.body.code], [429, 'too-many-requests'])
+  assert.match(String(beyond.headers['retry-after']), /^[1-3]$/)
+  assert.equal((await ask(url, '/v1/goods', { authorization: 'Bearer good two' })).status, 200)
+  assert.equal((await ask(url, '/health/live', good)).status, 200)
+  leaving.destroy()
+  const statusNow = async () => (await ask(url, '/v1/goods', good)).status
+  await eventually(statusNow, status => status === 200)
+  for (const reply of held.splice(0)) reply.end()
+  await Promise.all(slow)
+  for (let round = 0; round < 3; round++) {
+    const answers = await Promise.all(Array.from({ length: 3 }, () => ask(url, '/v1/goods', good)))
+    assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]))
+  }
 })
 
 describe('the quota of an address', () => {

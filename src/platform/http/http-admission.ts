@@ -24,6 +24,8 @@ export type Admission = {
   isOpen(method: string, path: string): boolean
   /** How many a minute; 0 is without limit. */
   quotas: Readonly<Record<Policy, number>>
+  /** Places in flight of one client, so that nobody takes those of all others. */
+  inFlightClientMax: number
 }
 
 type Policy = 'client' | 'address' | 'failures'
@@ -37,9 +39,10 @@ const words: Record<Policy, string> = {
 const health = ['/health/live', '/health/ready', '/metrics']
 
 /** Authenticates and counts every request before anything of its body is read. */
-export function admitRequests(app: FastifyInstance, { authenticator, isOpen, quotas }: Admission): void {
+export function admitRequests(app: FastifyInstance, { authenticator, isOpen, quotas, inFlightClientMax }: Admission): void {
   const quota = (policy: Policy) => quotaOf(policy, quotas[policy])
   const [client, address, failures] = [quota('client'), quota('address'), quota('failures')]
+  const places = openPlaces(inFlightClientMax)
   app.decorateRequest('actor', null as unknown as Actor)
 
   app.addHook('onRequest', (request, reply, done) => {
@@ -54,7 +57,8 @@ export function admitRequests(app: FastifyInstance, { authenticator, isOpen, quo
     }
     const known = (actor: Actor) => {
       request.actor = actor
-      done(client.take(`${actor.issuer} ${actor.clientId} ${actor.subject}`, reply))
+      const key = `${actor.issuer} ${actor.clientId} ${actor.subject}`
+      done(client.take(key, reply) ?? places.take(key, reply))
     }
     const refused = (error: Error) => {
       // Right credentials let in whatever wrong ones came from the same address, which many may share.
@@ -74,6 +78,32 @@ export function admitRequests(app: FastifyInstance, { authenticator, isOpen, quo
     if (reply.statusCode === 401 && request.routeOptions.config.open) failures.take(placeIn(request))
     done()
   })
+}
+
+/** Who waited together is not to come back together. */
+const RETRY_SECONDS_MAX = 3
+
+/** So many requests of each at a time. */
+function openPlaces(max: number): { take(key: string, reply: FastifyReply): Problem | undefined } {
+  const taken = new Map<string, number>()
+  return {
+    take(key, { raw }) {
+      // Whoever went while their credentials were looked at needs no place, and would not give it back.
+      if (raw.destroyed) return undefined
+      const before = taken.get(key) ?? 0
+      if (before >= max) {
+        const retryAfterSeconds = 1 + Math.floor(Math.random() * RETRY_SECONDS_MAX)
+        return new Problem('too-many-requests', `This client has ${max} requests in flight`, { retryAfterSeconds })
+      }
+      taken.set(key, before + 1)
+      raw.once('close', () => {
+        const left = taken.get(key)! - 1
+        if (left === 0) taken.delete(key)
+        else taken.set(key, left)
+      })
+      return undefined
+    }
+  }
 }
 
 type Quota = {

@@ -53,7 +53,8 @@ export function startGateway({ config, log, baseUrl, urls, port, authenticator, 
         client: config.RATE_LIMIT_CLIENT_PER_MINUTE,
         address: config.RATE_LIMIT_ADDRESS_PER_MINUTE,
         failures: config.RATE_LIMIT_FAILURES_PER_MINUTE
-      }
+      },
+      inFlightClientMax: config.REQUESTS_IN_FLIGHT_CLIENT_MAX
     },
     inFlightMax: config.REQUESTS_IN_FLIGHT_MAX,
     shutdownTimeoutMs: config.SHUTDOWN_TIMEOUT_MS
