@@ -58,7 +58,7 @@ test('a run measures our service and a peer side by side, and writes what it fou
   assert.match(report.machine.postgres, /^18/)
   const [reads, ...others] = report.groups
   assert.deepEqual(others, [])
-  assert.equal(reads!.cases.length, 5)
+  assert.equal(reads!.cases.length, 7)
   for (const { case: name, medians, rounds } of reads!.cases) {
     assert.equal(rounds.length, 2, name)
     assert.ok(medians['per s']! > 0, `${name} was answered`)

@@ -96,9 +96,13 @@ describe('an issuer with opaque tokens', () => {
     assert.equal(await statusOf(partner.opaqueToken()), 200)
     assert.equal((await ask(partner.opaqueToken(), 'POST', { name: 'Rugs' })).code, 'insufficient-scope')
     assert.equal(await statusOf('never-given-out'), 401)
-    const response = await fetch(`${shop.url}/v1/integrations`, { headers: { authorization: `Bearer ${withRoles('admin')}` } })
-    const { data } = (await response.json()) as { data: { name: string; state: string }[] }
-    assert.equal(data.find(({ name }) => name === 'token-introspection')?.state, 'up')
+    const authorization = `Bearer ${withRoles('admin')}`
+    const stateOfIssuer = async () => {
+      const response = await fetch(`${shop.url}/v1/integrations`, { headers: { authorization } })
+      const { data } = (await response.json()) as { data: { name: string; state: string }[] }
+      return data.find(({ name }) => name === 'token-introspection')?.state
+    }
+    await eventually(stateOfIssuer, state => state === 'up')
   })
 
   test('and is away: 503 to tokens that nobody knows yet, and all goes on for the others', async () => {

@@ -21,15 +21,31 @@ function changes({ method }: Operation): boolean {
 }
 
 function attemptOf(operation: Operation, request: FastifyRequest): Audited {
+  const { resourceOf, withheld } = subjectOf(operation)
   return {
     operation: request.routeOptions.config.operationId!,
     doer: doerOf(request.actor),
     ip: clientAddress(request),
     requestId: requestIdOf(request),
     traceId: traceIdOf(request.traceparent),
-    resourceOf: result => resourceOf(operation, request.params as Record<string, string>, result),
-    withheld: new Set([...(operation.shownOnce ?? []), ...(operation.personal ?? [])])
+    resourceOf: result => resourceOf(request.params as Record<string, string>, result),
+    withheld
   }
+}
+
+/** What an operation is about, found out once: it is asked with every write. */
+type Subject = { resourceOf(params: Record<string, string>, result: unknown): AuditedResource; withheld: ReadonlySet<string> }
+
+const subjects = new WeakMap<Operation, Subject>()
+
+function subjectOf(operation: Operation): Subject {
+  let subject = subjects.get(operation)
+  if (!subject) {
+    const withheld = new Set([...(operation.shownOnce ?? []), ...(operation.personal ?? [])])
+    subject = { resourceOf: resourceIn(operation), withheld }
+    subjects.set(operation, subject)
+  }
+  return subject
 }
 
 export function doerOf({ issuer, subject, clientId, userId, act }: Actor): Doer {
@@ -57,11 +73,14 @@ function isRefusal(operation: Operation, status: number): boolean {
 const notRefusals = new Set([401, 408, 413, 429])
 
 /** `/v1/products/{productId}` → product and its id. What is created has the id that its address is made of. */
-function resourceOf({ path, location }: Operation, params: Record<string, string>, result: unknown): AuditedResource {
+function resourceIn({ path, location }: Operation): Subject['resourceOf'] {
   const name = lastParameter(location ?? path)
-  if (name === undefined) return { type: path.split('/')[2] ?? null, id: null }
-  const id = location ? (result as Record<string, unknown> | undefined)?.[name] : params[name]
-  return { type: typeOf(name), id: typeof id === 'string' ? id.slice(0, ID_LENGTH_MAX) : null }
+  if (name === undefined) return () => ({ type: path.split('/')[2] ?? null, id: null })
+  const type = typeOf(name)
+  return (params, result) => {
+    const id = location ? (result as Record<string, unknown> | undefined)?.[name] : params[name]
+    return { type, id: typeof id === 'string' ? id.slice(0, ID_LENGTH_MAX) : null }
+  }
 }
 
 /** Ids of ours are shorter; what somebody made up in its place may not be. */

@@ -93,7 +93,7 @@ test('a request that hides another is refused, or is one request for everybody',
   for (const [name, bytes] of Object.entries(refused)) {
     asked.length = 0
     const replies = await exchange(gateway.url, bytes, 2)
-    assert.deepEqual([replies.length, replies[0]?.status], [1, name.endsWith('another coding') ? 415 : 400], name)
+    assert.deepEqual([replies.length, replies[0]?.status], [1, name.endsWith('another coding') ? 501 : 400], name)
     assert.equal(
       asked.some(each => each.startsWith('DELETE')),
       false,
