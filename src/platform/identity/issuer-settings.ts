@@ -100,7 +100,7 @@ const url: Check = value =>
 const texts: Check = value => (isText(value) || isTexts(value) ? undefined : 'must be a text or a list of texts')
 const places: Check = value => (Array.isArray(value) && value.length === 0 ? undefined : texts(value))
 
-const isObject = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value)
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null && !Array.isArray(value)
 const object: Check = value => (isObject(value) ? undefined : 'must be an object')
 const text: Check = value => (isText(value) ? undefined : 'must be a text')
 const httpUrl: Check = value => (isHttp(value) ? undefined : 'must be an http(s) URL')
@@ -142,10 +142,10 @@ function faultsOf(entry: unknown): string[] {
   if (!isObject(entry)) return [': must be an object']
   const { claims, introspection } = entry as { claims?: unknown; introspection?: unknown }
   return [
-    ...missing(entry as object, ['url'], ''),
-    ...faultsOfMembers(entry as object, checks, ''),
-    ...(isObject(claims) ? faultsOfMembers(claims as object, claimChecks, '.claims') : []),
-    ...(isObject(introspection) ? faultsOfIntrospection(introspection as object) : [])
+    ...missing(entry, ['url'], ''),
+    ...faultsOfMembers(entry, checks, ''),
+    ...(isObject(claims) ? faultsOfMembers(claims, claimChecks, '.claims') : []),
+    ...(isObject(introspection) ? faultsOfIntrospection(introspection) : [])
   ]
 }
 
