@@ -6,7 +6,6 @@ import { fill } from '../scene.ts'
 
 const STATIC = 'static Fastify route, the same bytes'
 const WARM = 'GET /v1/products/{id}, warm'
-const BY_KEY = 'the same, by API key'
 const UNCACHED = 'GET /v1/products/{id}, uncached and fresh'
 
 /** A gateway wants to know where everybody is; only the Product Service is asked, and without limit. */
@@ -36,7 +35,7 @@ export const reads: Group = {
       { name: STATIC, url: `${still.url}/{id}`, ids, pids: [still.pid] },
       { name: WARM, url: `${shop.url}/v1/products/{id}`, ids, headers, against: STATIC, pids: [shop.pid] },
       {
-        name: BY_KEY,
+        name: 'the same, by API key',
         url: `${shop.url}/v1/products/{id}`,
         ids,
         headers: { 'x-api-key': issued.key },
@@ -57,11 +56,7 @@ export const reads: Group = {
     ]
     return {
       cases: cases.map(each => httpCase(each, { seconds: size.seconds, postgresPid: scene.postgresPid })),
-      figures: {
-        warmRead: ratio(WARM, STATIC),
-        uncachedRead: ratio(UNCACHED, STATIC),
-        warmReadCpu: cpu(WARM)
-      }
+      figures: { warmRead: ratio(WARM, STATIC), uncachedRead: ratio(UNCACHED, STATIC), warmReadCpu: cpu(WARM) }
     }
   }
 }

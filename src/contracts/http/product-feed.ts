@@ -26,6 +26,6 @@ export const feedOperations = {
       stream: 'text/event-stream',
       description: 'A page of events, or all of them from there on'
     },
-    problems: ['position-gone', 'event-type-not-permitted', 'too-many-requests']
+    problems: ['position-gone', 'event-type-not-permitted']
   }
 } as const satisfies Record<string, Operation>

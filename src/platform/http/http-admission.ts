@@ -9,7 +9,7 @@ import { API_KEY_HEADER } from '../identity/api-key-check.ts'
 import { placeOf } from '../identity/networks.ts'
 import { clientAddress } from '../identity/trusted-proxies.ts'
 import { limitedRequests } from '../telemetry.ts'
-import { type Allowance, openRateLimit, type RateLimit } from './rate-limit.ts'
+import { type Allowance, openRateLimit, type RateLimit, spread } from './rate-limit.ts'
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -80,9 +80,6 @@ export function admitRequests(app: FastifyInstance, { authenticator, isOpen, quo
   })
 }
 
-/** Who waited together is not to come back together. */
-const RETRY_SECONDS_MAX = 3
-
 /** So many requests of each at a time. */
 function openPlaces(max: number): { take(key: string, reply: FastifyReply): Problem | undefined } {
   const taken = new Map<string, number>()
@@ -91,10 +88,8 @@ function openPlaces(max: number): { take(key: string, reply: FastifyReply): Prob
       // Whoever went while their credentials were looked at needs no place, and would not give it back.
       if (raw.destroyed) return undefined
       const before = taken.get(key) ?? 0
-      if (before >= max) {
-        const retryAfterSeconds = 1 + Math.floor(Math.random() * RETRY_SECONDS_MAX)
-        return new Problem('too-many-requests', `This client has ${max} requests in flight`, { retryAfterSeconds })
-      }
+      if (before >= max)
+        return new Problem('too-many-requests', `This client has ${max} requests in flight`, { retryAfterSeconds: spread(1) })
       taken.set(key, before + 1)
       raw.once('close', () => {
         const left = taken.get(key)! - 1

@@ -41,7 +41,6 @@ const WINDOW_SECONDS = 60
 /** A second more than the window: the slice in which it began counts until it is over. */
 const SLICES = WINDOW_SECONDS + 1
 const KEYS_MAX = 20_000
-/** Who was refused together is not to come back together. */
 const JITTER_SECONDS = 3
 
 type Counted = { second: number; used: number; slices: number[] }
@@ -81,9 +80,14 @@ export function openRateLimit({ name, quota, keysMax = KEYS_MAX, now = () => per
     refusal: ({ resetSeconds }, detail) =>
       new Problem('quota-exceeded', detail, {
         'violated-policies': [name],
-        retryAfterSeconds: resetSeconds + Math.floor(Math.random() * JITTER_SECONDS)
+        retryAfterSeconds: spread(resetSeconds)
       })
   }
+}
+
+/** That many seconds and up to two more: who was refused together is not to come back together. */
+export function spread(seconds: number): number {
+  return seconds + Math.floor(Math.random() * JITTER_SECONDS)
 }
 
 /** Forgets the slices that a minute has passed since. */
