@@ -106,20 +106,21 @@ describe('a page of the event log', () => {
     await fill(90_000)
     await admin.query('analyze event_log')
     await using session = await database.connect('reader')
+    const page = () => readFeedPage(session, { after: 50_000, types: null }, { limit: 100, bytes: 1_000_000 })
+    await page()
     const before = await blocksRead(session)
-    const { events } = await readFeedPage(session, { after: 50_000, types: null }, { limit: 100, bytes: 1_000_000 })
+    const { events } = await page()
     const blocks = (await blocksRead(session)) - before
     assert.equal(events.length, 100)
-    assert.ok(blocks > 0 && blocks < 60, `${blocks} blocks were read`)
+    assert.ok(blocks > 0 && blocks < 200, `${blocks} blocks were read`)
   })
 })
 
-/** Blocks of the log and its index that were asked for so far. */
+/** Blocks this session asked for so far: of itself alone, since what others do is told late, whenever they flush it. */
 async function blocksRead(session: Queryable): Promise<number> {
   await session.query('select pg_stat_force_next_flush()')
-  const [row] = await admin.query<{ blocks: number }>(
-    `select sum(heap_blks_read + heap_blks_hit + idx_blks_read + idx_blks_hit)::bigint as blocks from pg_statio_user_tables
-     where relname like 'event_log_%' and schemaname = 'tested'`
+  const [row] = await session.query<{ blocks: number }>(
+    `select sum(reads + hits)::bigint as blocks from pg_stat_get_backend_io(pg_backend_pid()) where object = 'relation'`
   )
   return row!.blocks
 }
