@@ -15,6 +15,7 @@ export const roles: Readonly<Record<string, Role>> = {
   'product.relay': { service: productService, parts: ['relay'] },
   'product.consumers': { service: productService, parts: ['consumers'] },
   'product.timers': { service: productService, parts: ['timers'] },
+  'product.webhooks': { service: productService, parts: ['webhooks'] },
   order: { service: orderService, parts: whole },
   search: { service: searchService, parts: whole },
   gateway: 'gateway'

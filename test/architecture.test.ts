@@ -91,7 +91,12 @@ const doors: Door[] = [
     technology: 'HTTP to others',
     packages: ['undici'],
     uses: ['fetch'],
-    files: ['src/platform/http/http-client.ts', 'src/platform/http/http-connector.ts', 'src/platform/http/http-exchange.ts']
+    files: [
+      'src/platform/http/http-client.ts',
+      'src/platform/http/http-connector.ts',
+      'src/platform/http/http-exchange.ts',
+      'src/platform/egress/egress.ts'
+    ]
   },
   { technology: 'policies of resilience', packages: ['cockatiel'], files: ['src/platform/resilience/resilience.ts'] },
   { technology: 'schemas as values', packages: ['typebox'], files: ['src/contracts/**', 'src/platform/**', 'src/services/**'] },

@@ -3,8 +3,9 @@
  * who has queues or exchanges of its own can have those publish what it may not.
  */
 
+import { EVERY_TYPE } from '#contracts/define.ts'
 import { routingKey } from '#contracts/envelope.ts'
-import { EVERY_TYPE, type EventConsumer, topics } from '#contracts/event-consumers.ts'
+import { type EventConsumer, topics } from '#contracts/event-consumers.ts'
 import { quoted } from './shell-words.ts'
 
 type Permission = { user: string; vhost: string; configure: string; write: string; read: string }

@@ -1,7 +1,7 @@
 /** For brokers that permit a topic or nothing: what a consumer may have there, and what it cannot, since it may see some types only. */
 
-import type { Topic } from '#contracts/define.ts'
-import { EVERY_TYPE, type EventConsumer, topics } from '#contracts/event-consumers.ts'
+import { EVERY_TYPE, type Topic } from '#contracts/define.ts'
+import { type EventConsumer, topics } from '#contracts/event-consumers.ts'
 
 export type OnTopics = {
   /** Of the consumer: what its groups begin with. */

@@ -78,6 +78,9 @@ export function defineApi<const Operations extends Record<string, Operation>>(
   return api
 }
 
+/** In place of types of events: all of a topic, also those that come later. */
+export const EVERY_TYPE = '*'
+
 export type Topic = 'product.events' | 'order.events' | 'user.events'
 
 export type EventContract<Data extends TObject = TObject> = {

@@ -4,11 +4,8 @@
  */
 import { type Static, Type } from 'typebox'
 import { events } from './catalogue.ts'
-import type { Topic } from './define.ts'
+import { EVERY_TYPE, type Topic } from './define.ts'
 import type { Scope } from './scopes.ts'
-
-/** In place of types: all of the topic, also those that come later. */
-export const EVERY_TYPE = '*'
 
 const typesByTopic = Map.groupBy(events, event => event.topic)
 

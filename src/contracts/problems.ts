@@ -42,6 +42,7 @@ export const problems = {
   'would-oversell': { status: 409, title: 'The adjustment would take away reserved stock', retry: false },
   'stale-quantity': { status: 409, title: 'The quantity on hand is not the expected one', retry: false },
   'quantity-overflow': { status: 409, title: 'The quantity would pass its limit', retry: false },
+  'limit-reached': { status: 409, title: 'There are as many of these as there may be', retry: false },
   'idempotency-in-flight': { status: 409, title: 'A request with this Idempotency-Key is being processed', retry: true },
   'operation-ended': { status: 410, title: 'This operation has ended; Link names its successor, where it has one', retry: false },
   'position-gone': { status: 410, title: 'The event log no longer reaches back so far', retry: false },

@@ -25,12 +25,12 @@ export const roles = {
     scopes: ['catalog:read', 'inventory:read', 'reservations:write']
   },
   'partner-read': {
-    summary: 'A partner who follows catalog, stock and events',
-    scopes: ['catalog:read', 'inventory:read', 'events:read']
+    summary: 'A partner who follows catalog, stock and events, by asking or by webhooks',
+    scopes: ['catalog:read', 'inventory:read', 'events:read', 'webhooks:read', 'webhooks:write']
   },
   operator: {
     summary: 'Sees what failed between services, and has it tried again',
-    scopes: ['events:read', 'operations:read', 'operations:write']
+    scopes: ['events:read', 'webhooks:read', 'webhooks:write', 'operations:read', 'operations:write']
   },
   auditor: { summary: 'Reads everything', scopes: allScopes.filter(scope => scope.endsWith(':read')) },
   admin: { summary: 'May do everything', scopes: allScopes }

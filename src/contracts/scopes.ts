@@ -13,6 +13,8 @@ export const scopes = {
   'users:write': 'Change users',
   'search:write': 'Hand documents to the search index',
   'events:read': 'Read the published events, in pages or live',
+  'webhooks:read': 'See one’s webhook endpoints and what became of their deliveries',
+  'webhooks:write': 'Have events that one may read delivered to addresses, change that, and deliver again',
   'operations:read': 'See dead letters',
   'operations:write': 'Replay and discard dead letters',
   'api-keys:read': 'See API keys, but for their secrets',

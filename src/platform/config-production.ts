@@ -37,8 +37,8 @@ function users(config: Config): string[] {
 }
 
 function forTests(config: Config): string[] {
-  const names = ['EVENT_FAULTS', 'FAILPOINTS'] as const
-  return names.filter(name => config[name]).map(name => `${name}: is for tests and refused in production`)
+  const names = ['EVENT_FAULTS', 'FAILPOINTS', 'WEBHOOK_ALLOW_HTTP', 'WEBHOOK_ALLOW_PRIVATE'] as const
+  return names.filter(name => config[name]).map(name => `${name}: is for development and tests and refused in production`)
 }
 
 /** Of the development issuer's clients, which stand in our documentation; see src/services/user/development-clients.ts. */

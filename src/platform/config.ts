@@ -10,15 +10,14 @@ import { edgeSettings, faultsOfEdge } from './http/edge-settings.ts'
 import { faultsOfIssuers, issuerSettings } from './identity/issuer-settings.ts'
 import { faultsOfConsumers } from './messaging/event-permissions.ts'
 import { faultsOfTrust } from './messaging/event-sources.ts'
-import { optional } from './optional-setting.ts'
+import { count, DELAYS_MS, optional } from './setting-kinds.ts'
 import { faultsOfPem, faultsOfTls } from './tls/tls.ts'
 import { tlsSettings } from './tls/tls-settings.ts'
+import { webhookSettings } from './webhook-settings.ts'
 
 const port = (fallback: number, description: string) =>
   Type.Integer({ minimum: 0, maximum: 65_535, default: fallback, description })
 const KEY_VALUES = '^[^=,]+=[^,]*(,[^=,]+=[^,]*)*$'
-const count = (fallback: number, description: string, minimum = 1) =>
-  Type.Integer({ minimum, maximum: 2_147_483_647, default: fallback, description })
 
 export const settings = Type.Object({
   NODE_ENV: Type.Union([Type.Literal('development'), Type.Literal('test'), Type.Literal('production')], {
@@ -137,7 +136,7 @@ export const settings = Type.Object({
   INBOX_RETENTION_DAYS: count(30, 'How long a consumed event is remembered, so that it is never applied twice'),
   CONSUMER_RETRY_DELAYS_MS: Type.String({
     default: '1000,5000,30000,120000,600000,1800000,3600000',
-    pattern: '^[0-9]+(,[0-9]+)*$',
+    pattern: DELAYS_MS,
     description: 'How long a consumer waits before each further try of an event; after the last it is a dead letter'
   }),
   CONSUMER_TIMEOUT_MS: Type.Integer({
@@ -148,6 +147,7 @@ export const settings = Type.Object({
     description: 'How long a consumer may take over an event; after it, what was done is undone and tried again later'
   }),
   DEAD_LETTER_RETENTION_DAYS: count(90, 'How long a dead letter that was replayed or discarded can be read; open ones stay'),
+  ...webhookSettings,
   EXPIRY_INTERVAL_MS: count(1000, 'How often reservations past their deadline are swept'),
   PRICE_SCHEDULE_INTERVAL_MS: count(1000, 'How often prices that have begun or ended are told of'),
   CACHE_BYTES_MAX: count(67_108_864, 'Memory for product documents and pages of them, per process', 0),
@@ -196,7 +196,9 @@ export function readConfig(environment: Record<string, string | undefined> = pro
     if (value !== undefined && value !== '') values[name] = value
   }
   // 1 and 0 are what people write for yes and no.
-  if (values.SAMPLE_CATALOG === '1' || values.SAMPLE_CATALOG === '0') values.SAMPLE_CATALOG = values.SAMPLE_CATALOG === '1'
+  for (const [name, setting] of Object.entries<object>(settings.properties))
+    if ('type' in setting && setting.type === 'boolean' && (values[name] === '1' || values[name] === '0'))
+      values[name] = values[name] === '1'
   if (!check(values)) {
     for (const error of check.errors ?? []) {
       if (error.keyword !== 'anyOf') faults.push(`${error.instancePath.slice(1) || error.params.missingProperty}: ${error.message}`)

@@ -15,6 +15,10 @@ export const failpoints = {
   'consume.before-transaction': 'a message has arrived; nothing has begun',
   'consume.in-transaction': 'the behaviour has run; nothing is committed',
   'consume.after-commit': 'the effect is committed; the broker has no acknowledgement',
+  'webhooks.after-fan-out': 'what goes where is written down; nobody was told',
+  'webhooks.before-send': 'a delivery is signed; the receiver has nothing of it',
+  'webhooks.after-send': 'the receiver has answered; nothing is recorded',
+  'webhooks.before-record': 'receivers have answered; nothing is recorded',
   'retry.in-transaction': 'a parked message was handled; nothing is committed',
   'audit.in-seal': 'audit records are in the chain; nothing is committed',
   'audit.after-seal': 'audit records are in the chain; where it stands is not signed'

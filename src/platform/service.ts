@@ -1,5 +1,5 @@
 /**
- * A service as a table of contents: what sets off what. The platform runs it in parts (api, relay, consumers, timers), together in
+ * A service as a table of contents: what sets off what. The platform runs it in parts (api, relay, consumers, timers, webhooks), together in
  * one process or each in processes of its own.
  */
 import type { Broker, Delivery } from '#broker/broker.ts'
@@ -46,6 +46,15 @@ export type Service = Migrating & {
   /** Subscription → what its events cause; the consumer group is `<service>.<subscription>`. */
   consumers: Consumers | ((config: Config) => Consumers)
   timers: readonly Timer[]
+  /** Delivers events to whoever asked for them over HTTP, until disposed. */
+  webhooks?: (context: {
+    database: Database
+    config: Config
+    source: string
+    baseUrl: string
+    eventLog: Wakeup
+    log: Log
+  }) => AsyncDisposable
   /** Of the service that keeps the API keys: how it says what one allows. */
   apiKeys?: (database: Queryable) => LookUpApiKey
   /** Of the service that keeps the users: how it says who some of them are. */
@@ -92,7 +101,7 @@ export type Shared = {
   trustsProxy?: TrustsProxy | undefined
 }
 
-export type Part = 'api' | 'relay' | 'consumers' | 'timers'
+export type Part = 'api' | 'relay' | 'consumers' | 'timers' | 'webhooks'
 
 /** A service with its database open; parts are started on it. */
 export interface OpenService extends AsyncDisposable {
@@ -110,6 +119,7 @@ export async function openService(service: Service, shared: Shared): Promise<Ope
   const origin = {
     source,
     environment: environmentOf(config),
+    config,
     announced: () => outbox?.wake(),
     changed: (id: string) => {
       for (const each of forget) each(id)
@@ -149,7 +159,11 @@ export async function openService(service: Service, shared: Shared): Promise<Ope
       }
       return stack.move()
     },
-    timers: async () => startTimers({ database, timers: service.timers, config, log })
+    timers: async () => startTimers({ database, timers: service.timers, config, log }),
+    async webhooks() {
+      if (!service.webhooks) throw new Error(`${service.name} has no webhooks`)
+      return service.webhooks({ database, config, source, baseUrl: shared.baseUrl, eventLog, log })
+    }
   }
   const watching = new DisposableStack()
   const groups = consumers.map(({ name, reactions }) => ({ group: name, topics: topicsOf(reactions) }))

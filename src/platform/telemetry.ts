@@ -79,6 +79,14 @@ export const clientOperations = new Histogram({
   registers: [registry]
 })
 
+export const webhookAttempts = new Histogram({
+  name: 'webhook_attempt_duration_seconds',
+  help: 'Tries of deliveries of webhooks, by outcome: delivered, failed',
+  labelNames: ['outcome'] as const,
+  buckets: [0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 15],
+  registers: [registry]
+})
+
 export const limitedRequests = new Counter({
   name: 'http_server_limited_requests_total',
   help: 'Requests that the gateway answered 429, by the quota that was used up: client, address, failures',

@@ -12,7 +12,7 @@ import type { Authenticator } from '#platform/identity/actor.ts'
 import type { AskUser } from '#platform/identity/known-users.ts'
 import { openLog } from '#platform/log.ts'
 import { type Database, openDatabase } from '#platform/postgres/database.ts'
-import { openService, type Service } from '#platform/service.ts'
+import { openService, type Part, type Service } from '#platform/service.ts'
 import { createTestDatabase } from './postgres.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: a test says by its assertions what it expects.
@@ -43,11 +43,13 @@ export const trusting: Authenticator = {
   }
 }
 
-/** With `askUser`, users are asked about; without it, who acts for one is bound by the token only. */
+/**
+ * With `askUser`, users are asked about; without it, who acts for one is bound by the token only. `parts` run beside its API and consumers.
+ */
 export async function runService(
   service: Service,
   settings: Record<string, string> = {},
-  { askUser }: { askUser?: AskUser } = {}
+  { askUser, parts = [] }: { askUser?: AskUser; parts?: readonly Part[] } = {}
 ): Promise<RunningService> {
   await using stack = new AsyncDisposableStack()
   const database = stack.use(await createTestDatabase())
@@ -80,6 +82,7 @@ export async function runService(
   )
   const { url } = stack.use(await opened.start('api', { port: 0 })) as { url: string } & AsyncDisposable
   stack.use(await opened.start('consumers', { port: 0 }))
+  for (const part of parts) stack.use(await opened.start(part, { port: 0 }))
   const observer = stack.use(openDatabase({ url: database.url, schema: service.name, poolSize: 2, log }))
   const held = stack.move()
 

@@ -9,6 +9,7 @@ import { importOperations } from './product-imports.ts'
 import { inventoryOperations } from './product-inventory.ts'
 import { operationsOperations } from './product-operations.ts'
 import { priceOperations } from './product-prices.ts'
+import { webhookOperations } from './product-webhooks.ts'
 
 export const productApi = defineApi({
   service: 'product',
@@ -22,6 +23,7 @@ export const productApi = defineApi({
     ...inventoryOperations,
     ...exportOperations,
     ...feedOperations,
+    ...webhookOperations,
     ...operationsOperations,
     ...apiKeyOperations,
     ...auditOperations

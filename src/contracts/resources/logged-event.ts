@@ -7,7 +7,7 @@ import { Commas, closed, Nullable, Timestamp } from './primitives.ts'
 export const FEED_LIMIT_MAX = 1000
 
 /** What can stand in the log. */
-const types = [...productEvents, ...inventoryEvents].map(({ type }) => type)
+export const loggedTypes = [...productEvents, ...inventoryEvents].map(({ type }) => type)
 
 const Position = (description: string) =>
   Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER, format: 'int64', description })
@@ -19,7 +19,10 @@ export const EventsQuery = Type.Object(
       default: 0
     }),
     types: Type.Optional(
-      Commas(Type.Enum(types, { type: 'string' }), { maxItems: types.length, description: 'Only events of these types' })
+      Commas(Type.Enum(loggedTypes, { type: 'string' }), {
+        maxItems: loggedTypes.length,
+        description: 'Only events of these types'
+      })
     ),
     limit: Type.Optional(
       Type.Integer({ minimum: 1, maximum: FEED_LIMIT_MAX, default: 100, description: 'How many at most on a page' })

@@ -1,7 +1,7 @@
 /** The settings of the edge: who may ask how often, from which pages, and which proxies are believed. Part of the table in config.ts. */
 import { Type } from 'typebox'
 import { faultsOfProxies } from '../identity/trusted-proxies.ts'
-import { optional } from '../optional-setting.ts'
+import { optional } from '../setting-kinds.ts'
 import { faultsOfOrigins } from './cors.ts'
 
 const perMinute = (fallback: number, description: string) =>

@@ -1,6 +1,6 @@
 /** The settings of who may issue access tokens, and what can be wrong with them. Part of the table in config.ts. */
 import { Type } from 'typebox'
-import { optional } from '../optional-setting.ts'
+import { optional } from '../setting-kinds.ts'
 import { signatureAlgorithms } from '../signing/signature-algorithms.ts'
 import { type ClaimMapping, type PresetName, presetNames } from './issuer-presets.ts'
 

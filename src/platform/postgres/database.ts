@@ -5,6 +5,7 @@
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
+import type { Config } from '../config.ts'
 import type { Log } from '../log.ts'
 import { isStale, lastStates, refuse, sqlState } from './database-errors.ts'
 
@@ -17,9 +18,16 @@ export interface Queryable {
 /**
  * Whose transactions these are: the `source` of the events they announce; whom to tell after a commit that there are new events, which
  * resources changed, and, of every commit, that anything may have, so that caches in this process forget it. `environment` is the word for
- * this installation in what it gives out, such as API keys: `live`.
+ * this installation in what it gives out, such as API keys: `live`; `config` are its settings.
  */
-export type Origin = { source: string; environment?: string; announced(): void; changed(id: string): void; committed(): void }
+export type Origin = {
+  source: string
+  environment?: string
+  config?: Config
+  announced(): void
+  changed(id: string): void
+  committed(): void
+}
 
 export interface Transaction extends Queryable {
   readonly origin: Origin

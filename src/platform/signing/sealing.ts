@@ -12,15 +12,20 @@ export interface Sealing {
   seal(name: string, bytes: Uint8Array): Sealed
   /** What was sealed for this name under any of the secrets. Throws when none of them opens it. */
   open(name: string, sealed: Sealed): Buffer
+  /** Whether it is sealed as `seal` seals now: what is not is to be sealed anew before its secret is forgotten. */
+  isCurrent(name: string, sealed: Sealed): boolean
 }
 
+/** What is sealed: keys of one kind open nothing of another. */
+export type SealedKind = 'signing key' | 'webhook secret'
+
 /** `secrets` is a setting: several, separated by commas, while one is exchanged for another. Undefined: nothing is sealed. */
-export function openSealing(secrets: string | undefined): Sealing {
+export function openSealing(secrets: string | undefined, kind: SealedKind = 'signing key'): Sealing {
   const keys = (secrets ?? '')
     .split(',')
     .filter(secret => secret !== '')
     // The secret is random and long: stretching it would only cost time.
-    .map(secret => Buffer.from(hkdfSync('sha256', secret, '', 'signing keys', 32)))
+    .map(secret => Buffer.from(hkdfSync('sha256', secret, '', `${kind}s`, 32)))
   return {
     seal(name, bytes) {
       const [key] = keys
@@ -37,7 +42,11 @@ export function openSealing(secrets: string | undefined): Sealing {
         if (opened) return opened
       }
       const why = keys.length === 0 ? 'there is no SIGNING_KEY_SECRET' : 'it was sealed with another SIGNING_KEY_SECRET'
-      throw new Error(`the signing key ${name} cannot be opened: ${why}`)
+      throw new Error(`the ${kind} ${name} cannot be opened: ${why}`)
+    },
+    isCurrent(name, { bytes, sealed }) {
+      const [key] = keys
+      return key ? sealed && openWith(key, name, bytes) !== undefined : !sealed
     }
   }
 }

@@ -15,24 +15,29 @@ const KEY_FRESH_MS = 1000
 /** Gives back the messages as they are, each with its signature. Rejects when there is no key to sign with. */
 export type Sign = (messages: readonly Message[]) => Promise<Message[]>
 
-type Current = { kid: string; header: string; key: KeyObject; readAt: number }
+/** The private key that signs now. */
+export type CurrentKey = () => Promise<{ kid: string; key: KeyObject }>
 
-/** Signs with the keys of the service whose database it is. `now` is monotonic, in milliseconds. */
-export function openSigner(options: { database: Database; sealing: Sealing; now?: () => number }): Sign {
+/** Reads the keys of the service whose database it is. `now` is monotonic, in milliseconds. */
+export function openCurrentKey(options: { database: Database; sealing: Sealing; now?: () => number }): CurrentKey {
   const { database, sealing, now = () => performance.now() } = options
-  let current: Current | undefined
-
-  async function currentKey(): Promise<Current> {
+  let current: { kid: string; key: KeyObject; readAt: number } | undefined
+  return async () => {
     if (current && now() - current.readAt < KEY_FRESH_MS) return current
     const readAt = now()
     const { kid, pkcs8 } = await readActiveKey(database, sealing)
     if (current?.kid === kid) current = { ...current, readAt }
-    else current = { kid, header: headerOf(kid), key: createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' }), readAt }
+    else current = { kid, key: createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' }), readAt }
     return current
   }
+}
 
+/** Signs with the keys of the service whose database it is. `now` is monotonic, in milliseconds. */
+export function openSigner(options: { database: Database; sealing: Sealing; now?: () => number }): Sign {
+  const currentKey = openCurrentKey(options)
   return async messages => {
-    const { header, key } = await currentKey()
+    const { kid, key } = await currentKey()
+    const header = headerOf(kid)
     return Promise.all(
       messages.map(async message => ({
         ...message,
@@ -47,7 +52,7 @@ function headerOf(kid: string): string {
 }
 
 /** On the threads of the pool: a batch of hundreds does not hold up the process. */
-const signAside = promisify(sign)
+export const signAside = promisify(sign)
 
 async function signatureOf(body: Uint8Array, header: string, key: KeyObject): Promise<string> {
   const input = Buffer.concat([Buffer.from(`${header}.`), body])

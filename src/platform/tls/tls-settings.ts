@@ -1,6 +1,6 @@
 /** The settings of TLS: part of the table in config.ts. */
 import { Type } from 'typebox'
-import { optional } from '../optional-setting.ts'
+import { optional } from '../setting-kinds.ts'
 
 export const tlsSettings = {
   TLS_CERT: optional(

@@ -80,6 +80,19 @@ import { listPriceLists } from './pricing/list-price-lists.ts'
 import { setPriceListPrices } from './pricing/set-price-list-prices.ts'
 import { setPrices } from './pricing/set-prices.ts'
 import { updatePriceList } from './pricing/update-price-list.ts'
+import { createWebhookEndpoint } from './webhooks/create-webhook-endpoint.ts'
+import { deleteWebhookEndpoint } from './webhooks/delete-webhook-endpoint.ts'
+import { getWebhookDelivery } from './webhooks/get-webhook-delivery.ts'
+import { getWebhookEndpoint } from './webhooks/get-webhook-endpoint.ts'
+import { listWebhookDeliveries } from './webhooks/list-webhook-deliveries.ts'
+import { listWebhookEndpoints } from './webhooks/list-webhook-endpoints.ts'
+import { pingWebhookEndpoint } from './webhooks/ping-webhook-endpoint.ts'
+import { redeliverWebhookDelivery } from './webhooks/redeliver-webhook-delivery.ts'
+import { redeliverWebhooks } from './webhooks/redeliver-webhooks.ts'
+import { rotateWebhookSecret } from './webhooks/rotate-webhook-secret.ts'
+import { startWebhooks } from './webhooks/start-webhooks.ts'
+import { sweepWebhooks } from './webhooks/sweep-webhooks.ts'
+import { updateWebhookEndpoint } from './webhooks/update-webhook-endpoint.ts'
 
 export const productService = defineService({
   name: 'product',
@@ -147,6 +160,18 @@ export const productService = defineService({
 
     listEvents: feed(listEvents),
 
+    listWebhookEndpoints: read(listWebhookEndpoints),
+    createWebhookEndpoint: write(createWebhookEndpoint),
+    getWebhookEndpoint: read(getWebhookEndpoint),
+    updateWebhookEndpoint: write(updateWebhookEndpoint),
+    deleteWebhookEndpoint: write(deleteWebhookEndpoint),
+    pingWebhookEndpoint: write(pingWebhookEndpoint),
+    rotateWebhookSecret: write(rotateWebhookSecret),
+    redeliverWebhooks: write(redeliverWebhooks),
+    listWebhookDeliveries: read(listWebhookDeliveries),
+    getWebhookDelivery: read(getWebhookDelivery),
+    redeliverWebhookDelivery: write(redeliverWebhookDelivery),
+
     listDeadLetters: read(listDeadLetters),
     replayDeadLetters: read(replayDeadLetters),
     discardDeadLetters: write(discardDeadLetters),
@@ -181,6 +206,9 @@ export const productService = defineService({
     every('expireReservations', config => config.EXPIRY_INTERVAL_MS, expireReservations),
     every('applyPriceSchedules', config => config.PRICE_SCHEDULE_INTERVAL_MS, applyPriceSchedules),
     every('runImports', () => 100, runImports),
-    every('sweepImports', () => 60_000, sweepImports)
-  ]
+    every('sweepImports', () => 60_000, sweepImports),
+    every('sweepWebhooks', () => 60_000, sweepWebhooks)
+  ],
+
+  webhooks: startWebhooks
 })

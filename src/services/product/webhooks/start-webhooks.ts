@@ -1,0 +1,37 @@
+/** Webhooks as a part that a process runs: events are fanned out, and what is due is delivered. */
+import type { Config } from '#platform/config.ts'
+import { openEgress } from '#platform/egress/egress.ts'
+import type { Log } from '#platform/log.ts'
+import { openWakeup, type Wakeup } from '#platform/messaging/wakeup.ts'
+import type { Database } from '#platform/postgres/database.ts'
+import { openSealing } from '#platform/signing/sealing.ts'
+import { openCurrentKey } from '#platform/signing/signing.ts'
+import { startWebhookDelivery } from './deliver-webhooks.ts'
+import { startWebhookFanOut } from './fan-out-webhooks.ts'
+import { termsOf } from './webhook-terms.ts'
+
+export function startWebhooks(options: {
+  database: Database
+  config: Config
+  source: string
+  baseUrl: string
+  eventLog: Wakeup
+  log: Log
+}): AsyncDisposable {
+  const { database, config, source, baseUrl, eventLog, log } = options
+  const { rules, permissions, sealing } = termsOf(config)
+  const stack = new AsyncDisposableStack()
+  const deliveries = openWakeup(database, 'webhook deliveries')
+  const egress = stack.use(openEgress({ rules }))
+  stack.use(
+    startWebhookDelivery({
+      ...{ database, deliveries, permissions, sealing, egress, baseUrl, log },
+      currentKey: openCurrentKey({ database, sealing: openSealing(config.SIGNING_KEY_SECRET) }),
+      timeoutMs: config.WEBHOOK_TIMEOUT_MS,
+      delaysMs: config.WEBHOOK_RETRY_DELAYS_MS.split(',').map(Number),
+      disableAfterHours: config.WEBHOOK_DISABLE_AFTER_HOURS
+    })
+  )
+  stack.use(startWebhookFanOut({ database, eventLog, deliveries, source, permissions, log }))
+  return stack
+}
