@@ -26,7 +26,7 @@ function faultOfText(text: string): string | undefined {
   if (/[\s\p{Cc}\\]/u.test(text)) return 'must have no whitespace, control characters or backslashes'
   if (text.includes('#')) return 'must have no fragment'
   const [authority = ''] = text.replace(/^[^:/?]*:\/*/, '').split(/[/?]/)
-  return URL.parse(text)?.username ? 'must have no user name or password' : undefined
+  return authority.includes('@') ? 'must have no user name or password' : undefined
 }
 
 function faultOfScheme({ protocol, port }: URL, { allowHttp, allowPrivate }: EgressRules): string | undefined {

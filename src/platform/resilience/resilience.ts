@@ -72,14 +72,12 @@ export function openGuard(options: GuardOptions, changed: (state: BreakerState) 
     },
     async run(attempt, { failed, tellsNothing }, signal) {
       const counted = async () => {
-        try {
-          const result = await attempt()
-          // What is thrown past the breaker is a failure to it; its caller wants the answer all the same.
-          if (failed(result)) throw new FailedAnswer(result)
-          return result
-        } catch (error) {
+        const result = await attempt().catch((error: unknown) => {
           throw tellsNothing(error) ? new TellsNothing(error) : error
-        }
+        })
+        // What is thrown past the breaker is a failure to it; its caller wants the answer all the same.
+        if (failed(result)) throw new FailedAnswer(result)
+        return result
       }
       try {
         return await places.execute(() => breaker.execute(counted), signal)

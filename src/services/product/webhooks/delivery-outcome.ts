@@ -42,6 +42,6 @@ export function retryAfterMs(header: string | string[] | undefined, now: number)
   const text = [header].flat()[0]?.trim()
   if (!text) return undefined
   if (/^\d{1,9}$/.test(text)) return Number(text) * 1000
-  const at = Date.parse(text)
+  const at = /^[A-Z][a-z]+, /.test(text) ? Date.parse(text) : Number.NaN
   return Number.isNaN(at) ? undefined : Math.max(0, at - now)
 }
