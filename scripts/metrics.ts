@@ -1,5 +1,5 @@
 /**
- * Writes docs/reference/metrics.md from the metrics of src/platform: part of `npm run contracts`. With `--check` it writes nothing, says when
+ * Writes docs/reference/metrics.md from the metrics of src: part of `npm run contracts`. With `--check` it writes nothing, says when
  * the page is not what the code says, and exits 1.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
@@ -10,6 +10,7 @@ import '#platform/audit/audit-watch.ts'
 import '#platform/messaging/backlog.ts'
 import '#platform/messaging/broker-watch.ts'
 import '#platform/http/http-client-figures.ts'
+import '../src/services/product/webhooks/watch-webhooks.ts'
 
 type Metric = { name: string; help: string; type: string }
 

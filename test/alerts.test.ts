@@ -20,6 +20,7 @@ import { openWakeup } from '#platform/messaging/wakeup.ts'
 import { startTracing } from '#platform/opentelemetry.ts'
 import { registry, unroutableEvents } from '#platform/telemetry.ts'
 import { startSpan } from '#platform/trace.ts'
+import { productService } from '../src/services/product/service.ts'
 import { changeAudited } from './support/audit.ts'
 import { noRabbitMq, testRabbitMqUrl } from './support/brokers.ts'
 import { change, delivered, leaveEffect, type Messaging, openMessaging, quiet, ThingChanged } from './support/messaging.ts'
@@ -27,6 +28,8 @@ import { startNeighbour } from './support/neighbour.ts'
 import { startCollector } from './support/otlp-collector.ts'
 import { createTestDatabase } from './support/postgres.ts'
 import { assertFiring, checkRules, noPromtool } from './support/promtool.ts'
+import { runService } from './support/service.ts'
+import { startWebhookReceiver, type WebhookReceiver } from './support/webhook-receiver.ts'
 import { eventually, openWorld } from './support/world.ts'
 
 const shown = new Set<string>()
@@ -322,6 +325,52 @@ suite('alerts', { skip: noPromtool }, () => {
     await service.admin.query('alter table audit_records disable trigger append_only')
     await service.admin.query(`update audit_records set at = now() - interval '2 minutes'`)
     await assertSetsOff(['AuditNotSealed'], before)
+  })
+
+  /** A receiver of webhooks that takes nothing, and what delivers to it. */
+  async function openWebhooks(answer: WebhookReceiver['answer']) {
+    await using stack = new AsyncDisposableStack()
+    const receiver = stack.use(await startWebhookReceiver())
+    receiver.answer = answer
+    const settings = { WEBHOOK_ALLOW_HTTP: '1', WEBHOOK_ALLOW_PRIVATE: '1' }
+    const service = stack.use(await runService(productService, settings, { parts: ['relay', 'webhooks'] }))
+    const body = { url: receiver.url, eventTypes: ['*'], inFlightMax: 1 }
+    const path = (await service.request('POST', '/v1/webhook-endpoints', body)).headers.get('location')!
+    await eventually(
+      async () => (await scrape()).match(/^messaging_(?:relay|outlet)_active\{service="product".* 1$/gm)?.length,
+      active => active === 3
+    )
+    const held = stack.move()
+    const ping = () => service.request('POST', `${path}/ping`)
+    return { receiver, service, path, ping, [Symbol.asyncDispose]: () => held.disposeAsync() }
+  }
+
+  test('WebhooksLate: what is due is tried by nobody', async () => {
+    await using webhooks = await openWebhooks(() => () => {})
+    await webhooks.ping()
+    await eventually(
+      async () => webhooks.receiver.received.length,
+      received => received === 1
+    )
+    const before = await scrape()
+    await assertFiring([], { before, since: before })
+    await webhooks.ping()
+    await webhooks.service.database.query(
+      `update webhook_deliveries set next_attempt_at = now() - interval '3 minutes' where attempts = 0`
+    )
+    await assertSetsOff(['WebhooksLate'], before)
+  })
+
+  test('WebhookEndpointFailing: a receiver takes nothing', async () => {
+    await using webhooks = await openWebhooks(() => 500)
+    const before = await scrape()
+    await assertFiring([], { before, since: before })
+    await webhooks.ping()
+    await eventually(
+      async () => (await webhooks.service.request('GET', webhooks.path)).body,
+      ({ failingSince }) => failingSince !== null
+    )
+    await assertSetsOff(['WebhookEndpointFailing'], before)
   })
 
   test('TracesLost: the collector takes nothing', async () => {

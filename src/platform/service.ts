@@ -46,6 +46,8 @@ export type Service = Migrating & {
   /** Subscription → what its events cause; the consumer group is `<service>.<subscription>`. */
   consumers: Consumers | ((config: Config) => Consumers)
   timers: readonly Timer[]
+  /** Shows figures of its own in /metrics, until disposed. */
+  watch?: (database: Database) => Disposable
   /** Delivers events to whoever asked for them over HTTP, until disposed. */
   webhooks?: (context: {
     database: Database
@@ -170,6 +172,7 @@ export async function openService(service: Service, shared: Shared): Promise<Ope
   const names = groups.map(({ group }) => group)
   watching.use(watchBacklog(service.name, database, names))
   watching.use(watchAudit(service.name, database))
+  if (service.watch) watching.use(service.watch(database))
   watching.use(watchBroker(broker, groups))
   watching.use(watchBrokerIntegration(service.name, broker, groups))
   const started = new Set<Part>()

@@ -95,6 +95,6 @@ function seriesOf({ before, since }: Scrapes, minutes: number): { series: string
 }
 
 function valuesOf(text: string): Map<string, string> {
-  const ours = text.split('\n').filter(line => /^(?:messaging|tracing|http_client|audit)_/.test(line))
+  const ours = text.split('\n').filter(line => /^(?:messaging|tracing|http_client|audit|webhook)_/.test(line))
   return new Map(ours.map(line => [line.slice(0, line.lastIndexOf(' ')), line.slice(line.lastIndexOf(' ') + 1)]))
 }

@@ -93,6 +93,7 @@ import { rotateWebhookSecret } from './webhooks/rotate-webhook-secret.ts'
 import { startWebhooks } from './webhooks/start-webhooks.ts'
 import { sweepWebhooks } from './webhooks/sweep-webhooks.ts'
 import { updateWebhookEndpoint } from './webhooks/update-webhook-endpoint.ts'
+import { watchWebhooks } from './webhooks/watch-webhooks.ts'
 
 export const productService = defineService({
   name: 'product',
@@ -210,5 +211,6 @@ export const productService = defineService({
     every('sweepWebhooks', () => 60_000, sweepWebhooks)
   ],
 
-  webhooks: startWebhooks
+  webhooks: startWebhooks,
+  watch: watchWebhooks
 })
