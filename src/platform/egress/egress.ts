@@ -2,11 +2,11 @@
  * How we POST to addresses that strangers typed in. Whom a name leads to is asked once for each connection, and what was checked is what is
  * connected; nothing that is not public is, whatever a name server, a redirect or a proxy says. What comes back is read within bounds.
  */
-import { lookup as lookUp } from 'node:dns/promises'
 import { isIP, type LookupFunction, type Socket } from 'node:net'
 import { buildConnector, Pool } from 'undici'
 import { isPublic } from './addresses.ts'
 import { destinationOf, type EgressRules } from './destination.ts'
+import { openNameServers, type Resolve, resolveBySystem } from './resolve.ts'
 
 /** `truncated`: the body went on beyond what was read, or broke off. */
 export type EgressReply = {
@@ -51,20 +51,22 @@ export interface Egress extends AsyncDisposable {
   ): Promise<EgressReply>
 }
 
-type Resolve = (host: string) => Promise<readonly { address: string; family: 4 | 6 }[]>
-
 export type EgressOptions = {
   rules: EgressRules
   /** Per origin; more posts wait for one another. */
   connections?: number
-  /** In place of the system's resolver. */
+  /** In place of name servers. */
   resolve?: Resolve
 }
 
 const CONNECTIONS = 50
 const BODY_BYTES_MAX = 65_536
 
-export function openEgress({ rules, connections = CONNECTIONS, resolve = resolveBySystem }: EgressOptions): Egress {
+export function openEgress({
+  rules,
+  connections = CONNECTIONS,
+  resolve = rules.allowPrivate ? resolveBySystem : openNameServers()
+}: EgressOptions): Egress {
   const origins = openOrigins(connections, guardedConnector(rules.allowPrivate ? () => true : isPublic, resolve))
   return {
     async post(address, { headers, body, timeoutMs, signal }) {
@@ -108,9 +110,6 @@ async function readBounded(chunks: AsyncIterable<Buffer>): Promise<{ body: strin
   }
   return { body: Buffer.concat(read).subarray(0, BODY_BYTES_MAX).toString('utf8'), truncated }
 }
-
-const resolveBySystem: Resolve = async host =>
-  (await lookUp(host, { all: true })).map(({ address }) => ({ address, family: isIP(address) === 6 ? 6 : 4 }))
 
 const CONNECT_TIMEOUT_MS = 5000
 
