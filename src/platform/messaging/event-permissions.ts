@@ -1,6 +1,6 @@
 /**
- * Which types of events a client may read, whichever way they are handed to it: the feed asks here for pages and streams, and whoever
- * delivers events to others is to ask here too. See docs/decisions/0028-event-consumers-are-data.md.
+ * Which types of events a client may read, whichever way they are handed to it: the feed asks here for pages and streams, and what
+ * delivers webhooks asks for each event. See docs/decisions/0028-event-consumers-are-data.md.
  */
 import { EVERY_TYPE } from '#contracts/define.ts'
 import {

@@ -1,3 +1,4 @@
+import { EVERY_TYPE } from '#contracts/define.ts'
 import type { webhookOperations } from '#contracts/http/product-webhooks.ts'
 import { Problem } from '#contracts/problems.ts'
 import type { Input, Output } from '#platform/http/handlers.ts'
@@ -29,8 +30,9 @@ export async function redeliverWebhooks(
   const end = await positionBefore(tx, to === undefined ? null : new Date(to))
   const until = Math.min(end, start + SCAN_MAX)
   const events = await tx.query<LoggedEvent>(
-    'select * from event_log where position > $1 and position <= $2 order by position limit $3',
-    [start, until, FOUND_MAX]
+    `select * from event_log where position > $1 and position <= $2 and ($4::text[] is null or type = any ($4))
+     order by position limit $3`,
+    [start, until, FOUND_MAX, endpoint.event_types.includes(EVERY_TYPE) ? null : endpoint.event_types]
   )
   const position = events.length === FOUND_MAX ? events.at(-1)!.position : Math.max(start, until)
   // Whoever asks for it may have what was published before the endpoint was there.
