@@ -85,12 +85,13 @@ export function matchesOf(
   })
 }
 
+/** One that is there already is kept from being swept while a delivery of it is written. */
 const insertMessages = `
   insert into webhook_messages (message_id, event_type, key, position, headers, body)
   select m.message_id, m.event_type, m.key, m.position, m.headers::jsonb, m.body
   from unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[])
     as m (message_id, event_type, key, position, headers, body)
-  on conflict do nothing`
+  on conflict (message_id) do update set created_at = now()`
 
 const insertDeliveries = (again: string) => `
   insert into webhook_deliveries as d

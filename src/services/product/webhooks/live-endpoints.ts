@@ -16,8 +16,7 @@ type StandingRow = EndpointRow & { key_scopes: string[] | null; user_status: str
 const read = `
   select e.*, u.status as user_status, u.roles as user_roles, (
     select k.scopes from api_keys k
-    where e.owner_issuer = '${API_KEY_ISSUER}' and 'api-key:' || k.api_key_id = e.owner_subject
-      and k.api_key_id = case when e.owner_issuer = '${API_KEY_ISSUER}' then substring(e.owner_subject from 9)::uuid end
+    where k.api_key_id = case when e.owner_issuer = '${API_KEY_ISSUER}' then substring(e.owner_subject from 9)::uuid end
       and (k.expires_at is null or k.expires_at > now())
       and exists (select from api_key_secrets s where s.api_key_id = k.api_key_id and (s.ends_at is null or s.ends_at > now()))
   ) as key_scopes

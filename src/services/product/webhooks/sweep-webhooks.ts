@@ -25,7 +25,7 @@ export async function sweepWebhooks(database: Database, config: Config): Promise
        where m.created_at < now() - interval '1 day'
          and not exists (select from webhook_deliveries d where d.message_id = m.message_id)
        limit ${BATCH}
-     ) returning 1`
+     ) and created_at < now() - interval '1 day' returning 1`
   )
   const secrets = await database.query(`delete from webhook_secrets where ends_at < now() - interval '1 day' returning 1`)
   return {
