@@ -19,7 +19,7 @@ test('the fault matrix in the documentation is that of the scenarios; npm run ch
 test('every row runs on PostgreSQL with every test run, save what needs another machine; the broker is crashed and starved on all', () => {
   const quickly = (broker: string) =>
     new Set(scenarios.filter(({ quick }) => (quick as readonly string[]).includes(broker)).map(({ id }) => id))
-  // F18 is about webhooks, which there are none of.
+  // F18 is about webhooks, which go past the brokers: webhooks.test.ts.
   const rows = Array.from({ length: 20 }, (_, index) => `F${index + 1}`).filter(id => id !== 'F18')
   assert.deepEqual([...quickly('postgres')].sort(), rows.sort())
   for (const broker of brokerNames.filter(name => name !== 'postgres'))

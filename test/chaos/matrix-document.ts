@@ -1,6 +1,7 @@
 /** The fault matrix as docs/explanation/fault-matrix.md shows it, made of the scenarios themselves. */
 import { invariants } from './ledger.ts'
 import { scenarios } from './scenarios.ts'
+import { webhookRow } from './webhook-faults.ts'
 
 export const START = '<!-- the matrix: written by `npm run chaos -- --document` -->'
 export const END = '<!-- the end of the matrix -->'
@@ -18,6 +19,9 @@ function matrix(): string {
     const full = brokers.filter(broker => !quick.includes(broker))
     return [id, faults.map(({ says }) => says).join('; '), title, quick.join(', ') || '–', full.join(', ') || '–']
   })
+  // It has a world of its own, without a broker, and is in every test run only.
+  const next = rows.findIndex(([id]) => Number(id?.slice(1)) > Number(webhookRow.id.slice(1)))
+  rows.splice(next, 0, [webhookRow.id, webhookRow.says.join('; '), webhookRow.title, 'without a broker', '–'])
   const promises = Object.entries(invariants).map(([invariant, promise]) => `- **${invariant}** ${promise}`)
   const head = ['', 'What goes wrong', 'What holds, and the name of its test', 'In every test run', 'In `npm run chaos` only']
   return [...promises, '', line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')

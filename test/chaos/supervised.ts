@@ -28,8 +28,18 @@ export type ProcessOptions = {
   skewMs?: number
 }
 
+/** What a process runs. */
+export type Command = {
+  /** What it is called where something is wrong with it. */
+  part: string
+  /** A file of this folder, and its arguments. */
+  args: readonly string[]
+  env: Record<string, string>
+  saysReady: (line: string) => boolean
+}
+
 export type Supervised = {
-  readonly part: PartName
+  readonly part: string
   readonly pid: number
   /** How often it has died so far. */
   readonly deaths: number
@@ -41,6 +51,8 @@ export type Supervised = {
   signal(signal: NodeJS.Signals): void
   /** Ends it for good, as a deployment does; resolves when it is gone. */
   stop(): Promise<void>
+  /** Ends it for good, as a machine does that is switched off; resolves when it is gone. */
+  lose(): Promise<void>
 }
 
 /** What dies all the time had better be back soon. */
@@ -50,9 +62,14 @@ const START_MS = 120_000
 const STOP_MS = 20_000
 
 /** Starts a part. `faults` gets a sentence for every end that nobody has caused; `heard` every line that it prints beside `ready`. */
-export function supervise(
-  part: PartName,
-  options: ProcessOptions,
+export function supervise(part: PartName, options: ProcessOptions, faults: string[], heard?: (line: string) => void): Supervised {
+  const command = { args: ['chaos-process.ts', part], env: { CHAOS: JSON.stringify(options) } }
+  return superviseCommand({ part, ...command, saysReady: line => line === 'ready' }, faults, heard)
+}
+
+/** The same of any other process that arms failpoints by its input. */
+export function superviseCommand(
+  { part, args: [file, ...args], env, saysReady }: Command,
   faults: string[],
   heard: (line: string) => void = () => {}
 ): Supervised {
@@ -64,13 +81,13 @@ export function supervise(
 
   function start(): ChildProcess {
     isReady = false
-    const started = spawn(process.execPath, [join(import.meta.dirname, 'chaos-process.ts'), part], {
-      env: { ...process.env, NODE_COMPILE_CACHE: compiled, CHAOS: JSON.stringify(options) },
+    const started = spawn(process.execPath, [join(import.meta.dirname, file!), ...args], {
+      env: { ...process.env, NODE_COMPILE_CACHE: compiled, ...env },
       stdio: ['pipe', 'pipe', 'pipe']
     })
     started.stdin!.on('error', () => {})
     createInterface({ input: started.stdout! }).on('line', line => {
-      if (line === 'ready') isReady = true
+      if (saysReady(line)) isReady = true
       else heard(line)
     })
     return started
@@ -116,6 +133,11 @@ export function supervise(
       }, STOP_MS)
       await ended
       clearTimeout(late)
+    },
+    async lose() {
+      stopping = true
+      child.kill('SIGKILL')
+      await ended
     }
   }
 }

@@ -5,6 +5,7 @@
 import { whoMayDoWhat } from './identity.ts'
 import { messaging } from './messaging.ts'
 import { services } from './services.ts'
+import { webhookBugs } from './webhooks.ts'
 
 export type Plant = {
   id: string
@@ -18,4 +19,4 @@ export type Plant = {
   test: { file: string; name: string }
 }
 
-export const plants: readonly Plant[] = [...messaging, ...services, ...whoMayDoWhat]
+export const plants: readonly Plant[] = [...messaging, ...services, ...whoMayDoWhat, ...webhookBugs]

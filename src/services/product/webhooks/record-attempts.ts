@@ -4,7 +4,10 @@ import { integers, texts, uuids } from '#platform/postgres/arrays.ts'
 import type { Session } from '#platform/postgres/database.ts'
 import type { Tried } from './attempt-delivery.ts'
 
-/** A delivery that was deleted meanwhile has no record. */
+/**
+ * A delivery that was deleted meanwhile has no record, and neither has a try beside which there was another: while an endpoint is disabled and
+ * enabled again, what was under way may be begun once more, and what is delivered stays delivered.
+ */
 const record = `with tried as (
     select * from unnest($1::uuid[], $2::integer[], $3::text[], $4::integer[], $5::integer[], $6::text[], $7::text[], $8::text[], $9::integer[])
       as t (webhook_delivery_id, attempt, at, duration_ms, response_status, error, response_body, status, in_ms)
@@ -12,7 +15,7 @@ const record = `with tried as (
     update webhook_deliveries d set status = t.status, attempts = t.attempt, last_response_status = nullif(t.response_status, 0),
       last_error = t.error, next_attempt_at = case when t.status = 'pending' then now() + make_interval(secs => t.in_ms / 1000.0) end,
       completed_at = case when t.status <> 'pending' then now() end
-    from tried t where d.webhook_delivery_id = t.webhook_delivery_id returning d.webhook_delivery_id
+    from tried t where d.webhook_delivery_id = t.webhook_delivery_id and d.attempts < t.attempt returning d.webhook_delivery_id
   )
   insert into webhook_attempts (webhook_delivery_id, attempt, at, duration_ms, response_status, error, response_body)
   select t.webhook_delivery_id, t.attempt, t.at::timestamptz, t.duration_ms, nullif(t.response_status, 0), t.error, t.response_body
