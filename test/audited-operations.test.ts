@@ -169,6 +169,21 @@ test('what is told once, and what is about a person, is withheld', async () => {
   const [record] = await running.database.query<Recorded>(`select * from audit_records where operation = 'createApiKey'`)
   assert.equal(JSON.parse(record!.after!).key, '(withheld)')
   assert.ok(!JSON.stringify(record).includes(key.key))
+  const webhook = { url: 'https://93.184.216.34/hook', eventTypes: ['ProductCreated'] }
+  const { body: endpoint } = await running.request('POST', '/v1/webhook-endpoints', webhook)
+  const path = `/v1/webhook-endpoints/${endpoint.webhookEndpointId}`
+  const { body: rotated } = await running.request('POST', `${path}/rotate-secret`, {})
+  const told = await running.database.query<Recorded>(
+    `select * from audit_records where operation in ('createWebhookEndpoint', 'rotateWebhookSecret') order by operation`
+  )
+  assert.deepEqual(
+    told.map(({ operation, after }) => [operation, JSON.parse(after!).secret]),
+    [
+      ['createWebhookEndpoint', '(withheld)'],
+      ['rotateWebhookSecret', '(withheld)']
+    ]
+  )
+  for (const { secret } of [endpoint, rotated]) assert.ok(secret.startsWith('whsec_') && !JSON.stringify(told).includes(secret))
   await using users = await runService(userService)
   await users.request('PATCH', '/v1/users/u-1', { name: 'Grace Hopper' })
   const [changed] = await users.database.query<Recorded>(`select * from audit_records where operation = 'updateUser'`)

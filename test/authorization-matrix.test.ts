@@ -35,8 +35,8 @@ const expected: Readonly<Record<RoleName, RegExp>> = {
   merchandiser: /^(catalog:(read|write)|imports:write|prices:write|inventory:(read|write))$/,
   customer: /^(catalog:read|orders:(read|write))$/,
   'order-service': /^(catalog:read|inventory:read|reservations:write)$/,
-  'partner-read': /^(catalog|inventory|events):read$/,
-  operator: /^(events:read|operations:(read|write))$/,
+  'partner-read': /^((catalog|inventory|events):read|webhooks:(read|write))$/,
+  operator: /^(events:read|(operations|webhooks):(read|write))$/,
   auditor: /:read$/,
   admin: /./
 }

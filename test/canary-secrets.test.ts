@@ -1,4 +1,4 @@
-/** Secrets that the program is given or shown are in nothing that it tells: its log, traces, metrics, refusals and audit log; and nobody writes its log for it. */
+/** Secrets that the program is given or shown are in nothing that it tells: its log, traces, metrics, refusals, audit log and database; and nobody writes its log for it. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -11,13 +11,21 @@ import { freePort } from './support/free-port.ts'
 import { quiet } from './support/messaging.ts'
 import { startCollector } from './support/otlp-collector.ts'
 import { startTestServer } from './support/test-server.ts'
+import { startWebhookReceiver, type WebhookReceiver } from './support/webhook-receiver.ts'
 import { eventually } from './support/world.ts'
 
 const canaries = new Map<string, string>()
+/** Of an owner of webhooks, who is shown them: they are where they belong, and nowhere else. */
+const ofOwner = new Map<string, string>()
+/** Whoever audits is to see where events went. */
+const belonging: Readonly<Record<string, readonly string[]>> = {
+  database: ['path of a webhook', 'token of a webhook', 'answer of a receiver'],
+  audit: ['path of a webhook', 'token of a webhook']
+}
 /** A secret of its own, to be found nowhere. */
-function canary(name: string): string {
+function canary(name: string, among = canaries): string {
   const value = `canary${randomBytes(16).toString('hex')}`
-  canaries.set(name, value)
+  among.set(name, value)
   return value
 }
 
@@ -54,7 +62,7 @@ test('every setting that may be a secret is tried here', () => {
   assert.deepEqual(names.sort(), Object.keys(secretSettings).sort())
 })
 
-type Told = { log: string; aside: string; metrics: string; traces: Buffer; refusals: string; audit: string }
+type Told = { log: string; aside: string; metrics: string; traces: Buffer; refusals: string; audit: string; database: string }
 let told: Told
 const replies: { status: number; body: string }[] = []
 const stack = new AsyncDisposableStack()
@@ -70,6 +78,7 @@ before(
     databaseUrl.password = canary('DATABASE_URL')
     await admin.query(`create role canary superuser login password '${databaseUrl.password}'`)
     const collector = stack.use(await startCollector())
+    const receiver = stack.use(await startWebhookReceiver())
     const secrets = Object.entries(secretSettings).filter(([name]) => name !== 'DATABASE_URL')
     const child = spawn(process.execPath, ['src/main.ts'], {
       env: {
@@ -78,6 +87,9 @@ before(
         CLIENT_ID: 'product-service',
         DATABASE_URL: databaseUrl.href,
         OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+        WEBHOOK_ALLOW_HTTP: '1',
+        WEBHOOK_ALLOW_PRIVATE: '1',
+        WEBHOOK_RETRY_DELAYS_MS: '1,86400000',
         NODE_ENV: 'test',
         PORT: String(port),
         LOG_LEVEL: 'trace',
@@ -103,6 +115,7 @@ before(
     assert.ok(ready, log + aside)
     const { url, urls } = JSON.parse(ready) as { url: string; urls: Record<string, string> }
     await askEverything(url)
+    await receiveWebhooks(url, receiver)
     // A connection that breaks under a request is told of, too.
     await admin.query(
       `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'product.pool' and datname = current_database()`
@@ -120,7 +133,8 @@ before(
     child.kill('SIGTERM')
     await ended
     const refusals = replies.filter(({ status }) => status >= 400).map(({ body }) => body)
-    told = { log, aside, metrics, traces: Buffer.concat(collector.bodies), refusals: refusals.join('\n'), audit }
+    const database = await readEverything(databaseUrl.href)
+    told = { log, aside, metrics, traces: Buffer.concat(collector.bodies), refusals: refusals.join('\n'), audit, database }
   },
   { timeout: 300_000 }
 )
@@ -191,6 +205,60 @@ async function askEverything(url: string): Promise<void> {
   await ask(url, 'POST', '/v1/categories', { authorization }, JSON.stringify({ name: `z\n${FORGED}${ANSI}` }))
 }
 
+/** Endpoints that fail, with two secrets each that sign: what is told of failures is read as well. */
+async function receiveWebhooks(url: string, receiver: WebhookReceiver): Promise<void> {
+  const authorization = `Bearer ${canaries.get('token')}`
+  const address = `${receiver.url}/hooks/${canary('path of a webhook', ofOwner)}?token=${canary('token of a webhook', ofOwner)}`
+  const answer = canary('answer of a receiver', ofOwner)
+  receiver.answer = () => response => void response.writeHead(500).end(answer)
+  const body = JSON.stringify({ url: address, eventTypes: ['CategoryCreated'] })
+  const write = (path: string, key: string, body?: string) =>
+    ask(url, 'POST', path, { authorization, 'idempotency-key': key }, body)
+  const created = JSON.parse(await write('/v1/webhook-endpoints', 'created', body))
+  const repeated = JSON.parse(await write('/v1/webhook-endpoints', 'created', body))
+  const path = `/v1/webhook-endpoints/${created.webhookEndpointId}`
+  const rotated = JSON.parse(await write(`${path}/rotate-secret`, 'rotated', '{}'))
+  assert.equal(JSON.parse(await write(`${path}/rotate-secret`, 'refused', '{}')).code, 'illegal-transition')
+  assert.deepEqual([repeated.webhookEndpointId, repeated.secret], [created.webhookEndpointId, null])
+  for (const [name, { secret }] of Object.entries({ first: created, second: rotated })) {
+    assert.match(secret, /^whsec_/)
+    canaries.set(`${name} secret of a webhook`, secret.slice('whsec_'.length))
+    canaries.set(`${name} secret of a webhook, in hex`, Buffer.from(secret.slice('whsec_'.length), 'base64').toString('hex'))
+  }
+  await write(`${path}/ping`, 'pinged')
+  await ask(url, 'POST', '/v1/categories', { authorization }, JSON.stringify({ name: 'Told by webhook' }))
+  const received = await eventually(
+    async () => receiver.received,
+    ({ length }) => length >= 4
+  )
+  for (const [index, signature] of String(received[0]!.headers['webhook-signature']).split(' ').entries())
+    canaries.set(`signature ${index} of a webhook`, signature.split(',')[1]!)
+  const deliveries = await eventually(
+    async () => JSON.parse(await ask(url, 'GET', '/v1/webhook-deliveries', { authorization })).data as { attempts: number }[],
+    list => list.length >= 2 && list.every(({ attempts }) => attempts >= 2)
+  )
+  assert.equal(deliveries.length, 2)
+  const nowhere = JSON.stringify({ url: `ftp://${address}`, eventTypes: ['CategoryCreated'] })
+  await write('/v1/webhook-endpoints', 'nowhere', nowhere)
+  // Refused: what is looked through afterwards still has its secrets.
+  await ask(url, 'DELETE', path, { authorization, 'if-match': '"7"' })
+}
+
+/** Every row of every table there is, with bytes as hex. */
+async function readEverything(url: string): Promise<string> {
+  await using database = openDatabase({ url, schema: 'public', poolSize: 1, log: quiet })
+  const tables = await database.query<{ name: string }>(
+    `select format('%I.%I', schemaname, tablename) as name from pg_tables
+     where schemaname not in ('pg_catalog', 'information_schema')`
+  )
+  const texts: string[] = []
+  for (const { name } of tables) {
+    const rows = await database.query<{ text: string }>(`select r::text as text from ${name} r`)
+    texts.push(...rows.map(({ text }) => `${name} ${text}`))
+  }
+  return texts.join('\n')
+}
+
 async function readAudit(url: string): Promise<string> {
   await using database = openDatabase({ url, schema: 'public', poolSize: 1, log: quiet })
   const rows = await database.query<{ text: string }>(
@@ -201,13 +269,13 @@ async function readAudit(url: string): Promise<string> {
   return rows.map(({ text }) => text).join('\n')
 }
 
-for (const where of ['log', 'metrics', 'traces', 'refusals', 'audit'] as const) {
+for (const where of ['log', 'metrics', 'traces', 'refusals', 'audit', 'database'] as const) {
   test(`no secret is in what is told as ${where}`, () => {
     const text = where === 'log' ? told.log + told.aside : told[where]
     assert.ok(text.length > 100, `${where} tells something`)
-    const found = [...canaries].filter(([, secret]) => text.includes(secret)).map(([name]) => name)
-    assert.deepEqual(found, [])
-    assert.ok(canaries.size >= 20)
+    const found = [...canaries, ...ofOwner].filter(([, secret]) => text.includes(secret)).map(([name]) => name)
+    assert.deepEqual(found, belonging[where] ?? [])
+    assert.ok(canaries.size >= 26 && ofOwner.size === 3)
   })
 }
 

@@ -127,8 +127,14 @@ describe('through nginx', { skip }, () => {
 
   test('pages of an origin in the list may ask', async () => {
     const preflight = { origin: 'https://shop.example', 'access-control-request-method': 'POST' }
-    const allowed = await fetch(`${nginx.url}/v1/products`, { method: 'OPTIONS', headers: preflight })
-    assert.deepEqual([allowed.status, allowed.headers.get('access-control-allow-origin')], [204, 'https://shop.example'])
+    for (const path of [
+      '/v1/products',
+      '/v1/webhook-endpoints',
+      '/v1/webhook-endpoints/01990000-0000-7000-8000-000000000000/ping'
+    ]) {
+      const allowed = await fetch(nginx.url + path, { method: 'OPTIONS', headers: preflight })
+      assert.deepEqual([allowed.status, allowed.headers.get('access-control-allow-origin')], [204, 'https://shop.example'])
+    }
     const other = await ask('/v1/products', { headers: { origin: 'https://shop.example.evil.com' } })
     assert.equal(other.headers.get('access-control-allow-origin'), null)
   })

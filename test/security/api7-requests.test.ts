@@ -1,4 +1,7 @@
-/** API7:2023, server side request forgery: addresses in what comes in are texts, which nobody here follows. With it, names that poison objects. */
+/**
+ * API7:2023, server side request forgery: addresses in what comes in are texts, which nobody here follows, but for webhooks: those have to be
+ * public. With it, names that poison objects.
+ */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
@@ -45,6 +48,39 @@ test('an address in a product, a header or a query is kept or refused, and never
     const reply = await send('POST', '/v1/imports', { 'content-type': type, 'idempotency-key': `ssrf-${index}` }, rows[index]!)
     assert.ok(reply.status < 500, JSON.stringify(reply.body))
   }
+  assert.equal(heard, 0)
+})
+
+test('an address for webhooks that leads to this machine or a network around it is refused, at first and as a change', async () => {
+  const { service, post, assertRefused } = attacked
+  const { port } = canary.address() as AddressInfo
+  const webhook = { url: 'https://93.184.216.34/hook', eventTypes: ['ProductCreated'] }
+  const { body: endpoint } = await service.request('POST', '/v1/webhook-endpoints', webhook)
+  const inside = [
+    `http://127.0.0.1:${port}/`,
+    `https://127.0.0.1:${port}/`,
+    ...['127.0.0.1', '2130706433', '0x7f.1', '0177.0.0.1', '0', '[::1]', '[::ffff:127.0.0.1]', '[64:ff9b::7f00:1]'],
+    ...['10.0.0.1', '172.16.0.1', '192.168.1.1', '100.64.0.1', '169.254.169.254', '[fd00:ec2::254]', '[fe80::1]'],
+    ...['localhost', 'LOCALHOST.', 'shop.localhost', 'ⓛocalhost', '１２７.0.0.1', '93.184.216.34@127.0.0.1', 'u:p@93.184.216.34']
+  ].map(address => (/^https?:/.test(address) ? address : `https://${address}/latest/meta-data`))
+  const others = [
+    'http://93.184.216.34/',
+    'https://93.184.216.34:22/',
+    'ftp://93.184.216.34/',
+    'file:///etc/passwd',
+    'hook',
+    '//x/y'
+  ]
+  await assertRefused(
+    [...inside, ...others].flatMap((url): Attack[] => [
+      [`at ${url}`, 'invalid-request', () => post('/v1/webhook-endpoints', { ...webhook, url })],
+      [
+        `moved to ${url}`,
+        'invalid-request',
+        () => service.request('PATCH', `/v1/webhook-endpoints/${endpoint.webhookEndpointId}`, { url })
+      ]
+    ])
+  )
   assert.equal(heard, 0)
 })
 

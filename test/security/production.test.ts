@@ -89,6 +89,8 @@ const refused: Record<string, [settings: Settings, named: string]> = {
   'a broker in a database without TLS': [{ BROKER_URL: 'postgres://u:5Zr0vQ2mW8@db.example/shop' }, 'BROKER_URL'],
   'faults for tests': [{ EVENT_FAULTS: 'shuffle' }, 'EVENT_FAULTS'],
   'failpoints for tests': [{ FAILPOINTS: 'outlet.after-publish=kill@3' }, 'FAILPOINTS'],
+  'webhooks without TLS': [{ WEBHOOK_ALLOW_HTTP: 'true' }, 'WEBHOOK_ALLOW_HTTP'],
+  'webhooks to this machine and what is around it': [{ WEBHOOK_ALLOW_PRIVATE: '1' }, 'WEBHOOK_ALLOW_PRIVATE'],
   'pages from anywhere': [{ CORS_ORIGINS: '*' }, 'CORS_ORIGINS'],
   'pages that anybody can change on their way': [{ CORS_ORIGINS: 'http://shop.example' }, 'CORS_ORIGINS'],
   'every certificate believed': [{ NODE_TLS_REJECT_UNAUTHORIZED: '0' }, 'NODE_TLS_REJECT_UNAUTHORIZED'],

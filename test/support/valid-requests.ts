@@ -30,6 +30,10 @@ async function openScene({ request, database }: RunningService) {
   const listed = { prices: [{ variantId, currency: 'EUR', amount: '9', minQuantity: 5 }] }
   const { body: prices } = await request('PUT', `/v1/price-lists/${list.priceListId}/prices`, listed)
   const { body: apiKey } = await request('POST', '/v1/api-keys', { name: 'Partner', scopes: ['catalog:read'] })
+  // Of an owner of its own each: of one there may not be many.
+  const webhook = { url: 'https://93.184.216.34/hook', eventTypes: ['ProductCreated'] }
+  const { body: endpoint } = await request('POST', '/v1/webhook-endpoints', webhook, { authorization: `Bearer ${randomUUID()}` })
+  const { body: delivery } = await request('POST', `/v1/webhook-endpoints/${endpoint.webhookEndpointId}/ping`)
   const deadLetterId = randomUUID()
   await database.query(
     `insert into dead_letters (dead_letter_id, consumer, topic, key, reason, attempts, first_error, last_error, headers, body)
@@ -47,6 +51,8 @@ async function openScene({ request, database }: RunningService) {
     importId: imported.importId as string,
     apiKeyId: apiKey.apiKeyId as string,
     secretId: apiKey.secrets[0].secretId as string,
+    webhookEndpointId: endpoint.webhookEndpointId as string,
+    webhookDeliveryId: delivery.webhookDeliveryId as string,
     deadLetterId
   }
   return { params, items }
@@ -134,6 +140,27 @@ const productBodies: Readonly<Record<string, (scene: Scene) => unknown>> = {
   createReservation: ({ items }) => ({ orderId: 'o-1', userId: 'u-1', ttlSeconds: 900, items }),
   extendReservation: () => ({ ttlSeconds: 900 }),
   releaseReservation: () => ({ restock: false }),
+  createWebhookEndpoint: ({ params }) => ({
+    url: 'https://93.184.216.34/hook?tenant=1',
+    description: 'Mirror',
+    eventTypes: ['ProductCreated', 'ProductUpdated'],
+    filter: { productId: [params.productId] },
+    ordering: 'key',
+    inFlightMax: 2,
+    requestsPerSecond: 10
+  }),
+  updateWebhookEndpoint: () => ({
+    url: 'https://93.184.216.34:8443/hook',
+    description: null,
+    eventTypes: ['*'],
+    filter: null,
+    ordering: 'none',
+    inFlightMax: 5,
+    requestsPerSecond: null,
+    status: 'disabled'
+  }),
+  rotateWebhookSecret: () => ({ previousEndsAt: '2100-01-01T00:00:00Z' }),
+  redeliverWebhooks: () => ({ from: '2020-01-01T00:00:00Z', to: '2100-01-01T00:00:00Z', delivered: true, after: 0, dryRun: false }),
   discardDeadLetter: () => ({ note: 'known' }),
   replayDeadLetters: () => ({ consumer: 'product.order-events', key: 'k', receivedTo: '2030-01-01T00:00:00Z', limit: 10 }),
   discardDeadLetters: () => ({ reason: 'undecodable', key: 'k', note: 'known' }),

@@ -5,6 +5,8 @@ import { Agent, createServer, type IncomingMessage, request, type ServerResponse
 import { type AddressInfo, connect } from 'node:net'
 import { json, text } from 'node:stream/consumers'
 import { after, before, describe, test } from 'node:test'
+import { apis } from '#contracts/catalogue.ts'
+import { mergedOpenApi } from '#contracts/openapi.ts'
 import { Problem } from '#contracts/problems.ts'
 import { eventually } from '../../../test/support/world.ts'
 import type { Authenticator } from '../identity/actor.ts'
@@ -296,6 +298,30 @@ describe('pages of other origins', () => {
         'ETag Location RateLimit RateLimit-Policy Retry-After Deprecation Sunset X-Request-Id Idempotency-Replayed'.split(' ')
       for (const name of needed) assert.ok(exposed.includes(name), name)
     }
+  })
+
+  test('may use every operation there is: each method, each header that is taken, and each that is answered', async () => {
+    const { url } = await open({ corsOrigins: [origin] })
+    const [asked, answered] = [new Set(['Authorization', 'X-API-Key', 'Content-Type', 'Accept']), new Set<string>()]
+    const walk = (value: unknown): void => {
+      if (typeof value !== 'object' || value === null) return
+      const { in: where, name, headers } = value as { in?: unknown; name?: unknown; headers?: object }
+      if (where === 'header') asked.add(String(name))
+      for (const each of Object.keys(headers ?? {})) answered.add(each)
+      for (const member of Object.values(value)) walk(member)
+    }
+    // Not the schemas: they have names of their own.
+    const { paths, components } = mergedOpenApi(apis) as { paths: object; components: { parameters: object; responses: object } }
+    walk([paths, components.parameters, components.responses])
+    const preflight = (await ask(url, '/v1/goods', { origin, ...asking }, 'OPTIONS')).headers
+    const unnamed = (needed: ReadonlySet<string>, header: string | undefined) =>
+      [...needed].filter(each => !header!.split(', ').includes(each))
+    const methods = new Set<string>(apis.flatMap(api => Object.values(api.operations)).map(({ method }) => method))
+    assert.deepEqual(unnamed(methods, preflight['access-control-allow-methods']), [])
+    assert.deepEqual(unnamed(asked, preflight['access-control-allow-headers']), [])
+    const { headers } = await ask(url, '/v1/goods', { origin, ...good })
+    assert.deepEqual(unnamed(answered, headers['access-control-expose-headers']), [])
+    assert.ok(methods.size >= 5 && asked.has('If-Match') && answered.has('Location') && answered.has('Event-Position'))
   })
 
   test('are told nothing when they are not, whatever they look like; and never that they may send cookies', async () => {
