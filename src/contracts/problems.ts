@@ -17,6 +17,7 @@ export const problems = {
   'insufficient-role': { status: 403, title: 'No role of the user allows this', retry: false },
   'user-not-active': { status: 403, title: 'The user in whose name this is asked may not act', retry: false },
   'event-type-not-permitted': { status: 403, title: 'The client may not read events of this type', retry: false },
+  'not-owner': { status: 403, title: 'Only its owner may do this', retry: false },
   'not-found': { status: 404, title: 'There is no such thing', retry: false },
   'method-not-allowed': { status: 405, title: 'This path does not know that method', retry: false },
   'not-acceptable': { status: 406, title: 'No representation that the client accepts', retry: false },

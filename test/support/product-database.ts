@@ -2,6 +2,7 @@ import { openCursors } from '#platform/http/cursor.ts'
 import type { Reading } from '#platform/http/handlers.ts'
 import type { Actor } from '#platform/identity/actor.ts'
 import { openLog } from '#platform/log.ts'
+import { openEventPermissions } from '#platform/messaging/event-permissions.ts'
 import { type Database, openDatabase, type Transaction } from '#platform/postgres/database.ts'
 import { migrate } from '#platform/postgres/migrate.ts'
 import { createTestDatabase } from './postgres.ts'
@@ -41,7 +42,12 @@ export async function openProductDatabase(): Promise<ProductDatabase> {
   const origin = { source: '/product-service', announced: () => {}, changed: (id: string) => changed.push(id), committed: () => {} }
   const database = stack.use(openDatabase({ url, schema: 'product', poolSize: 16, log, origin }))
   const actor: Actor = { issuer: 'test', subject: 'merchandiser', clientId: 'test', scopes: new Set() }
-  const reading: Reading = { database, cursors: await openCursors(database), consumers: [] }
+  const reading: Reading = {
+    database,
+    cursors: await openCursors(database),
+    consumers: [],
+    eventPermissions: openEventPermissions(undefined)
+  }
   const input = <In>(given: Partial<In>) =>
     ({ params: {}, query: {}, body: undefined, actor, expected: null, traceparent: undefined, ...given }) as In
   let seen = 0

@@ -68,11 +68,12 @@ The secret is in this answer and nowhere else. At most ${WEBHOOK_ENDPOINTS_MAX} 
     path: '/v1/webhook-endpoints/{webhookEndpointId}',
     tag: 'Webhooks',
     summary: 'Change, disable or enable a webhook endpoint',
+    description: 'With `operations:write` anybody’s may be disabled and enabled; the rest is its owner’s to change.',
     scope: 'webhooks:write',
     params: webhookEndpointId,
     body: UpdateWebhookEndpoint,
     reply: { status: 200, body: WebhookEndpoint, description: 'The endpoint as it is now' },
-    problems: ['event-type-not-permitted'],
+    problems: ['event-type-not-permitted', 'not-owner'],
     conditional: true
   },
   deleteWebhookEndpoint: {
@@ -106,7 +107,7 @@ The secret is in this answer and nowhere else. At most ${WEBHOOK_ENDPOINTS_MAX} 
     params: webhookEndpointId,
     body: RotateWebhookSecret,
     reply: { status: 200, body: WebhookEndpointWithSecret, description: 'The endpoint with its new secret, shown once' },
-    problems: ['illegal-transition'],
+    problems: ['illegal-transition', 'not-owner'],
     shownOnce: ['secret'],
     conditional: true
   },

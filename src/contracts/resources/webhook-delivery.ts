@@ -59,7 +59,7 @@ export const WebhookAttempt = Type.Object(
 export const WebhookDeliveryWithAttempts = Type.Object(
   {
     ...delivery,
-    body: Type.String({ description: 'Exactly what is sent' }),
+    body: Nullable(Type.String({ description: 'Exactly what is sent; null to whoever may not read such events' })),
     log: Type.Array(WebhookAttempt, { description: 'Every try, the newest first, the last hundred of them' })
   },
   { title: 'WebhookDeliveryWithAttempts' }

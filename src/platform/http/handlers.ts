@@ -6,6 +6,7 @@ import type { Audited } from '../audit/audit.ts'
 import type { Actor } from '../identity/actor.ts'
 import type { Consumer } from '../messaging/consumer.ts'
 import type { FeedQuestion } from '../messaging/event-feed.ts'
+import type { EventPermissions } from '../messaging/event-permissions.ts'
 import type { Database, Queryable, Transaction } from '../postgres/database.ts'
 import type { Cursors } from './cursor.ts'
 import type { Expected } from './etag.ts'
@@ -29,7 +30,13 @@ export type Asked<Op extends Operation> = Pick<Input<Op>, 'params' | 'query'>
 export type Output<Op extends Operation> = Op['reply'] extends { body: infer Schema extends TSchema } ? Static<Schema> : undefined
 
 /** What reading handlers may use. */
-export type Reading = { database: Database; cursors: Cursors; consumers: readonly Consumer[] }
+export type Reading = {
+  database: Database
+  cursors: Cursors
+  consumers: readonly Consumer[]
+  /** Which events who may read. */
+  eventPermissions: EventPermissions
+}
 
 /** A resource stored as the text that is served. */
 export type StoredDocument = { id: string; version: number; text: string }

@@ -4,7 +4,6 @@ import type { Operation } from '#contracts/define.ts'
 import { Problem } from '#contracts/problems.ts'
 import { failpoint } from '../failpoint.ts'
 import type { Log } from '../log.ts'
-import type { EventPermissions } from '../messaging/event-permissions.ts'
 import type { EventTail } from '../messaging/event-tail.ts'
 import type { Transaction } from '../postgres/database.ts'
 import { isAway } from '../postgres/database-errors.ts'
@@ -22,7 +21,6 @@ export type Edge = Reading & {
   documents(handler: Extract<Handler, { kind: 'document' }>): Documents
   listings: Listings
   tail: EventTail
-  eventPermissions: EventPermissions
   /** Aborts when the server is to stop: what has no end by itself ends then. */
   closing: AbortSignal
   uploadBytesMax: number

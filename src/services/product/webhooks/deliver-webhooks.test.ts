@@ -335,6 +335,12 @@ describe('the owner of an endpoint', () => {
     hook.answers(() => 200)
     const [cancelled] = await until(hook.deliveries, ([each]) => each.status === 'cancelled')
     assert.deepEqual([cancelled.attempts, cancelled.lastError], [1, 'event-type-not-permitted'])
+    const seenBy = async (who: string) => {
+      const path = `/v1/webhook-deliveries/${cancelled.webhookDeliveryId}`
+      return (await ask('GET', path, undefined, { authorization: `Bearer operator ${who}` })).body
+    }
+    assert.equal(await seenBy('webhooks:read'), null)
+    assert.equal(JSON.parse(await seenBy('webhooks:read operations:read')).eventType, 'ProductViewed')
     await viewed()
     const { categoryId } = await category()
     await until(

@@ -1,5 +1,5 @@
 import type { webhookOperations } from '#contracts/http/product-webhooks.ts'
-import type { WebhookDeliveryWithAttempts } from '#contracts/resources/webhook-delivery.ts'
+import { WEBHOOK_PING, type WebhookDeliveryWithAttempts } from '#contracts/resources/webhook-delivery.ts'
 import type { Input, Reading } from '#platform/http/handlers.ts'
 import type { Row } from '#platform/postgres/database.ts'
 import { readDeliveryRow, toWebhookDelivery } from './webhook-delivery.ts'
@@ -16,14 +16,13 @@ type AttemptRow = Row & {
   response_body: string | null
 }
 
+/** What was delivered is shown to who may read such events now. */
 export async function getWebhookDelivery(
-  { database }: Reading,
+  { database, eventPermissions }: Reading,
   { params: { webhookDeliveryId }, actor }: Input<typeof webhookOperations.getWebhookDelivery>
 ): Promise<WebhookDeliveryWithAttempts> {
   const row = await readDeliveryRow(database, webhookDeliveryId, reads(actor))
-  const [message] = await database.query<{ body: string }>('select body from webhook_messages where message_id = $1', [
-    row.message_id
-  ])
+  const mayRead = row.event_type === WEBHOOK_PING || eventPermissions.mayRead(actor, row.event_type)
   const attempts = await database.query<AttemptRow>(
     'select * from webhook_attempts where webhook_delivery_id = $1 order by attempt desc limit $2',
     [webhookDeliveryId, LOG_MAX]
@@ -31,5 +30,5 @@ export async function getWebhookDelivery(
   const log = attempts.map(({ attempt, at, duration_ms, response_status, error, response_body }) => ({
     ...{ attempt, at, durationMs: duration_ms, responseStatus: response_status, error, responseBody: response_body }
   }))
-  return { ...toWebhookDelivery(row), body: message!.body, log }
+  return { ...toWebhookDelivery(row), body: mayRead ? row.body : null, log }
 }

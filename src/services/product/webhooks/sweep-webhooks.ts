@@ -7,7 +7,6 @@ const BATCH = 1000
 
 /** Forgets deliveries that are old or of endpoints that are gone, then messages that nothing refers to; seals secrets as the setting has it now. */
 export async function sweepWebhooks(database: Database, config: Config): Promise<{ done: number; more: boolean }> {
-  await resealWebhookSecrets(database, termsOf(config).sealing)
   const days = [config.WEBHOOK_RETENTION_DAYS]
   const deliveries = await database.query(
     `delete from webhook_deliveries where webhook_delivery_id in (
@@ -28,6 +27,8 @@ export async function sweepWebhooks(database: Database, config: Config): Promise
      ) and created_at < now() - interval '1 day' returning 1`
   )
   const secrets = await database.query(`delete from webhook_secrets where ends_at < now() - interval '1 day' returning 1`)
+  // Last: a secret that nobody can open any more keeps nothing else from being swept.
+  await resealWebhookSecrets(database, termsOf(config).sealing)
   return {
     done: deliveries.length + messages.length + secrets.length,
     more: deliveries.length >= BATCH || messages.length === BATCH

@@ -1,4 +1,5 @@
 import type { webhookOperations } from '#contracts/http/product-webhooks.ts'
+import { Problem } from '#contracts/problems.ts'
 import type { WebhookEndpoint } from '#contracts/resources/webhook.ts'
 import { checkVersion } from '#platform/http/etag.ts'
 import type { Input } from '#platform/http/handlers.ts'
@@ -7,14 +8,16 @@ import { changes, headForWebhooks, lockWebhookEndpoint, readWebhookEndpoint } fr
 import { checkAsked } from './webhook-faults.ts'
 import { termsOf } from './webhook-terms.ts'
 
-/** Changes an endpoint. What its owner may read is asked of the owner as known now, whoever changes it. */
+/** Changes an endpoint. Whether its owner may read what it asks for is asked anew. */
 export async function updateWebhookEndpoint(
   tx: Transaction,
   { params: { webhookEndpointId: id }, body, expected, actor }: Input<typeof webhookOperations.updateWebhookEndpoint>
 ): Promise<WebhookEndpoint> {
-  const { row, endpoint: before } = await lockWebhookEndpoint(tx, id, actor)
+  const { row, endpoint: before, isOwner } = await lockWebhookEndpoint(tx, id, actor)
   checkVersion(expected, before.version)
-  const isOwner = row.owner_issuer === actor.issuer && row.owner_subject === actor.subject
+  // Where events go and which is decided by who may read them; an operator can end that, and take it up again.
+  if (!isOwner && Object.keys(body).some(name => name !== 'status'))
+    throw new Problem('not-owner', 'Who is not the owner of the endpoint may enable and disable it, and change nothing else')
   const scopes = isOwner ? [...actor.scopes] : row.owner_scopes
   const after = { ...before, ...body }
   const owner = { issuer: row.owner_issuer, clientId: row.owner_client_id, scopes: new Set(scopes) }

@@ -37,14 +37,13 @@ export function toWebhookDelivery(row: DeliveryRow): WebhookDelivery {
   }
 }
 
+type ReadRow = DeliveryRow & { endpoint_status: string; body: string }
+
 /** Reads a delivery. Throws `not-found`, also where its endpoint is somebody else's, or gone. */
-export async function readDeliveryRow(
-  database: Queryable,
-  id: string,
-  asking: Asking
-): Promise<DeliveryRow & { endpoint_status: string }> {
-  const [row] = await database.query<DeliveryRow & { endpoint_status: string }>(
-    `select d.*, e.status as endpoint_status from webhook_deliveries d join webhook_endpoints e using (webhook_endpoint_id)
+export async function readDeliveryRow(database: Queryable, id: string, asking: Asking): Promise<ReadRow> {
+  const [row] = await database.query<ReadRow>(
+    `select d.*, e.status as endpoint_status, m.body
+     from webhook_deliveries d join webhook_endpoints e using (webhook_endpoint_id) join webhook_messages m using (message_id)
      where d.webhook_delivery_id = $1 and ${isAskers(2)}`,
     [id, ...askerValues(asking)]
   )

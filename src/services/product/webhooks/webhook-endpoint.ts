@@ -106,7 +106,7 @@ export async function lockWebhookEndpoint(
   tx: Transaction,
   id: string,
   actor: Actor
-): Promise<{ row: EndpointRow; endpoint: WebhookEndpoint }> {
+): Promise<{ row: EndpointRow; endpoint: WebhookEndpoint; isOwner: boolean }> {
   const asking = changes(actor)
   const [row] = await tx.query<EndpointRow>(
     `select e.* from webhook_endpoints e where e.webhook_endpoint_id = $1 and ${isAskers(2)} for no key update`,
@@ -115,7 +115,7 @@ export async function lockWebhookEndpoint(
   if (!row) throw none()
   const endpoint = await readWebhookEndpoint(tx, id, asking)
   keepBefore(tx, endpoint)
-  return { row, endpoint }
+  return { row, endpoint, isOwner: row.owner_issuer === actor.issuer && row.owner_subject === actor.subject }
 }
 
 /**
