@@ -10,6 +10,7 @@ import { messagingKafka, messagingPostgres, messagingRabbitMq } from './cases/me
 import { reads } from './cases/reads.ts'
 import { releases } from './cases/releases.ts'
 import { reservations } from './cases/reservations.ts'
+import { webhooks } from './cases/webhooks.ts'
 import type { Group } from './group.ts'
 
 export const groups = {
@@ -23,6 +24,7 @@ export const groups = {
   'messaging-postgres': messagingPostgres,
   'messaging-rabbitmq': messagingRabbitMq,
   'messaging-kafka': messagingKafka,
+  webhooks,
   footprint,
   'full-size': fullSize,
   freshness

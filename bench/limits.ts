@@ -51,6 +51,9 @@ export const limits = {
   relayKafka: atLeast('outbox to confirmed over Kafka, against producing with acks=all', 0.8, 0.5),
   confirmedKafkaP50: atMost('commit to confirmed at 100 events/s over Kafka, p50', 'ms', 3, 10),
   confirmedKafkaP99: atMost('the same, p99', 'ms', 20, 50),
+  webhookDelivery: atLeast('webhooks signed twice and recorded, against a bare loop with one HMAC that records nothing', 0.5, 0.25),
+  webhookP50: atMost('commit to the receiver of a webhook at 50 events/s, p50', 'ms', 15, 50),
+  webhookNeighbour: atMost('a webhook endpoint that hangs: share of its neighbour’s rate that it costs', '×', 0.05, 0.1),
   othersWrites: atMost('staleness on another process under load, the worst seen', 's', 1, 1)
 } satisfies Record<string, Limit>
 

@@ -10,15 +10,21 @@ import { productService } from '../src/services/product/service.ts'
 import { searchService } from '../src/services/search/service.ts'
 import { userService } from '../src/services/user/service.ts'
 import { type RunningService, runService } from './support/service.ts'
-import { validOrderRequest, validProductRequest, validSearchRequest, validUserRequest } from './support/valid-requests.ts'
+import {
+  type ValidRequest,
+  validOrderRequest,
+  validProductRequest,
+  validSearchRequest,
+  validUserRequest
+} from './support/valid-requests.ts'
 import { eventually } from './support/world.ts'
 
 const services = [
-  { service: productService, validRequest: validProductRequest },
+  { service: productService, validRequest: (running, operationId) => validProductRequest(running, operationId, 'ada') },
   { service: orderService, validRequest: validOrderRequest },
   { service: userService, validRequest: validUserRequest },
   { service: searchService, validRequest: validSearchRequest }
-] satisfies { service: Service; validRequest: unknown }[]
+] satisfies { service: Service; validRequest: (running: RunningService, operationId: string) => Promise<ValidRequest> }[]
 
 const changing = (service: Service) =>
   Object.entries<Operation>(service.api.operations).filter(([, { method }]) => method !== 'GET')

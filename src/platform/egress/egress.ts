@@ -39,21 +39,28 @@ export class EgressFailed extends Error {
   }
 }
 
+export type Sent = {
+  headers: Record<string, string>
+  body: string
+  /** For everything together: finding the host, connecting, sending, and reading the answer. */
+  timeoutMs: number
+  signal?: AbortSignal
+  /** Whose it is: only posts of one sender to one origin share connections, and wait for one another. */
+  sender?: string
+}
+
 export interface Egress extends AsyncDisposable {
   /**
    * Posts once. Resolves with whatever status was answered, redirects included, even when the body then breaks off or outlasts the deadline;
    * rejects with `EgressFailed` when there is no status, with the signal's reason when that ends it before, and with other errors when the
    * request is none (such as a header with a line feed) or the egress is closed.
    */
-  post(
-    url: string,
-    sent: { headers: Record<string, string>; body: string; timeoutMs: number; signal?: AbortSignal }
-  ): Promise<EgressReply>
+  post(url: string, sent: Sent): Promise<EgressReply>
 }
 
 export type EgressOptions = {
   rules: EgressRules
-  /** Per origin; more posts wait for one another. */
+  /** Of one sender to one origin; more posts wait for one another. */
   connections?: number
   /** In place of name servers. */
   resolve?: Resolve
@@ -69,12 +76,13 @@ export function openEgress({
 }: EgressOptions): Egress {
   const origins = openOrigins(connections, guardedConnector(rules.allowPrivate ? () => true : isPublic, resolve))
   return {
-    async post(address, { headers, body, timeoutMs, signal }) {
+    async post(address, { headers, body, timeoutMs, signal, sender = '' }) {
       // Rules may be stricter now than when the address was registered.
       const destination = destinationOf(address, rules)
       if ('fault' in destination) throw new EgressFailed('refused-address', `the address ${destination.fault}`)
       const { origin, pathname, search } = destination.url
-      const pool = origins.enter(origin)
+      const name = `${sender} ${origin}`
+      const pool = origins.enter(name, origin)
       const deadline = new AbortController()
       const timer = setTimeout(() => deadline.abort(new EgressFailed('timeout')), timeoutMs)
       const bounds = AbortSignal.any(signal ? [deadline.signal, signal] : [deadline.signal])
@@ -85,7 +93,7 @@ export function openEgress({
         throw toFailed(error)
       } finally {
         clearTimeout(timer)
-        origins.leave(origin)
+        origins.leave(name)
       }
     },
     [Symbol.asyncDispose]: origins.destroy
@@ -177,8 +185,8 @@ function openOrigins(connections: number, connect: buildConnector.connector) {
   const idle = new Set<string>()
   const timeouts = { keepAliveTimeout: KEEP_ALIVE_MS, keepAliveMaxTimeout: KEEP_ALIVE_MS, headersTimeout: 0, bodyTimeout: 0 }
 
-  function open(name: string): Origin {
-    const pool = new Pool(name, { connections, connect, allowH2: false, maxHeaderSize: HEADER_BYTES_MAX, ...timeouts })
+  function open(name: string, url: string): Origin {
+    const pool = new Pool(url, { connections, connect, allowH2: false, maxHeaderSize: HEADER_BYTES_MAX, ...timeouts })
     pool.on('disconnect', () => {
       if (origins.get(name)?.pool === pool && idle.has(name) && pool.stats.connected === 0) drop(name, pool)
     })
@@ -195,9 +203,9 @@ function openOrigins(connections: number, connect: buildConnector.connector) {
 
   let closed = false
   return {
-    enter(name: string): Pool {
+    enter(name: string, url: string): Pool {
       if (closed) throw new Error('The egress is closed')
-      const origin = origins.get(name) ?? open(name)
+      const origin = origins.get(name) ?? open(name, url)
       origin.underWay++
       idle.delete(name)
       return origin.pool

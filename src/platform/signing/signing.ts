@@ -22,13 +22,23 @@ export type CurrentKey = () => Promise<{ kid: string; key: KeyObject }>
 export function openCurrentKey(options: { database: Database; sealing: Sealing; now?: () => number }): CurrentKey {
   const { database, sealing, now = () => performance.now() } = options
   let current: { kid: string; key: KeyObject; readAt: number } | undefined
-  return async () => {
-    if (current && now() - current.readAt < KEY_FRESH_MS) return current
+  let reading: Promise<{ kid: string; key: KeyObject }> | undefined
+
+  async function read(): Promise<{ kid: string; key: KeyObject }> {
     const readAt = now()
     const { kid, pkcs8 } = await readActiveKey(database, sealing)
     if (current?.kid === kid) current = { ...current, readAt }
     else current = { kid, key: createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' }), readAt }
     return current
+  }
+
+  return async () => {
+    if (current && now() - current.readAt < KEY_FRESH_MS) return current
+    // However many ask at once, it is read once.
+    reading ??= read().finally(() => {
+      reading = undefined
+    })
+    return reading
   }
 }
 

@@ -49,10 +49,12 @@ export async function attemptDelivery(
   )
   const headers = { 'content-type': 'application/json', 'user-agent': USER_AGENT, ...attributesOf(due, baseUrl), ...signature }
   await failpoint('webhooks.before-send')
-  const answer = await egress.post(endpoint.url, { headers, body: due.body, timeoutMs, signal }).catch((error: unknown) => {
-    if (error instanceof EgressFailed) return error
-    throw error
-  })
+  const answer = await egress
+    .post(endpoint.url, { headers, body: due.body, timeoutMs, signal, sender: endpoint.webhook_endpoint_id })
+    .catch((error: unknown) => {
+      if (error instanceof EgressFailed) return error
+      throw error
+    })
   await failpoint('webhooks.after-send')
   const isReply = !(answer instanceof EgressFailed)
   const judged: Answer = isReply

@@ -62,7 +62,7 @@ test('secrets are sealed anew under the first secret of the setting, so that the
   const read = async (secret: string) => {
     const sealing = openSealing(secret, 'webhook secret')
     const [found] = (await readWebhookSecrets(service.database, sealing, [endpoint.id])).get(endpoint.id)!
-    return `whsec_${found!.secret.toString('base64')}`
+    return `whsec_${found!.secret.export().toString('base64')}`
   }
   assert.equal(await read(SIGNING_KEY_SECRET), endpoint.secret)
   const next = 'the second secret, which is long enough'

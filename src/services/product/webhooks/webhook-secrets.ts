@@ -2,7 +2,7 @@
 import { newId } from '#platform/id.ts'
 import type { Queryable, Transaction } from '#platform/postgres/database.ts'
 import type { Sealing } from '#platform/signing/sealing.ts'
-import { newWebhookSecret, shownSecret } from '#platform/signing/standard-webhooks.ts'
+import { type HmacKey, hmacKeyOf, newWebhookSecret, shownSecret } from '#platform/signing/standard-webhooks.ts'
 
 /** Gives an endpoint another secret, and gives it back as its owner is shown it, once. */
 export function addWebhookSecret(tx: Transaction, sealing: Sealing, endpointId: string): string {
@@ -18,7 +18,7 @@ export function addWebhookSecret(tx: Transaction, sealing: Sealing, endpointId: 
 
 type SecretRow = { secret_id: string; webhook_endpoint_id: string; secret: Buffer; sealed: boolean; ends_at: string | null }
 
-export type WebhookSecret = { secret: Buffer; endsAtMs: number }
+export type WebhookSecret = { secret: HmacKey; endsAtMs: number }
 
 /** The secrets of these endpoints that are good now. Throws when one cannot be opened. */
 export async function readWebhookSecrets(
@@ -32,7 +32,7 @@ export async function readWebhookSecrets(
   )
   const found = new Map<string, WebhookSecret[]>(endpointIds.map(id => [id, []]))
   for (const row of rows) {
-    const secret = sealing.open(row.secret_id, { bytes: row.secret, sealed: row.sealed })
+    const secret = hmacKeyOf(sealing.open(row.secret_id, { bytes: row.secret, sealed: row.sealed }))
     found.get(row.webhook_endpoint_id)!.push({ secret, endsAtMs: row.ends_at ? Date.parse(row.ends_at) : Number.POSITIVE_INFINITY })
   }
   return found
