@@ -112,17 +112,16 @@ test('requests that want the same SKUs in other orders never wait for one anothe
   const createSet = (title: string, skus: string[]) =>
     db.write(counted, { body: { title, variants: skus.map(sku => ({ sku, options: { Number: sku } })) } })
   // Somebody holds the SKU in the middle until both have taken what stands before it in their order.
-  const attempts: Promise<Product>[] = []
+  let results: ReturnType<typeof outcomes> | undefined
   await db.database
     .transact(async tx => {
       await createProduct(tx, db.input({ body: { title: 'Holder', variants: [{ sku: 'N-2' }] } }))
-      attempts.push(createSet('Up', ['N-1', 'N-2', 'N-3']), createSet('Down', ['N-3', 'N-2', 'N-1']))
+      results = outcomes([createSet('Up', ['N-1', 'N-2', 'N-3']), createSet('Down', ['N-3', 'N-2', 'N-1'])])
       await waiting(2)
       throw new Problem('unavailable')
     })
     .catch(error => assert.equal(error.code, 'unavailable'))
-  const results = await outcomes(attempts)
-  assert.equal(results.filter(result => result === 'sku-taken').length, 1)
+  assert.equal((await results!).filter(result => result === 'sku-taken').length, 1)
   // A deadlock would have been retried.
   assert.equal(runs, 2)
 })
