@@ -252,6 +252,30 @@ describe('an endpoint', () => {
     await dead.change({ status: 'disabled' })
   })
 
+  test('of which a secret cannot be opened gets nothing, and others get theirs', async () => {
+    const [broken, well] = [await endpoint(), await endpoint()]
+    await broken.change({ status: 'disabled' })
+    await service.database.query(`update webhook_secrets set secret = 'not sealed by us' where webhook_endpoint_id = $1`, [
+      broken.id
+    ])
+    await broken.change({ status: 'enabled' })
+    const { categoryId } = await category()
+    await until(broken.deliveries, all => all.some(each => each.key === categoryId))
+    const [later] = [await endpoint()]
+    const second = await category()
+    await until(
+      () => subjects(later.received()),
+      got => got.includes(second.categoryId)
+    )
+    await until(
+      () => subjects(well.received()),
+      got => got.includes(second.categoryId)
+    )
+    assert.deepEqual(broken.received(), [])
+    assert.ok((await broken.deliveries()).every(({ status, attempts }) => status === 'pending' && attempts === 0))
+    await broken.change({ status: 'disabled' })
+  })
+
   test('that answers 410 is disabled, and gets what it missed when that is asked for', async () => {
     const hook = await endpoint()
     const from = new Date(Date.now() - 1000).toISOString()

@@ -62,6 +62,8 @@ function openRounds(session: Session, options: Delivering) {
   const lanes = new Map<string, DeliveryLane>()
   const closing = new Set<Promise<void>>()
   const secrets = new Map<string, { version: number; secrets: WebhookSecret[] }>()
+  /** Whose secrets cannot be opened; each is told of once. */
+  const unreadable = new Set<string>()
   let tried: Tried[] = []
   let refreshedAt = Number.NEGATIVE_INFINITY
 
@@ -76,16 +78,28 @@ function openRounds(session: Session, options: Delivering) {
     const read = await readWebhookSecrets(
       session,
       sealing,
-      stale.map(({ webhook_endpoint_id: id }) => id)
+      stale.map(({ webhook_endpoint_id: id }) => id),
+      cannotSign
     )
-    for (const { webhook_endpoint_id: id, version } of stale) secrets.set(id, { version, secrets: read.get(id)! })
+    for (const { webhook_endpoint_id: id, version } of stale) {
+      const known = read.get(id)
+      if (known) secrets.set(id, { version, secrets: known })
+    }
     for (const id of [...lanes.keys()].filter(id => !live.has(id))) close(id)
     for (const [id, endpoint] of live) {
-      const known = secrets.get(id)!.secrets
+      const known = secrets.get(id)?.secrets
+      if (!known) continue
       const lane = lanes.get(id)
       if (lane) lane.update(endpoint, known)
       else lanes.set(id, open(endpoint, known))
     }
+  }
+
+  /** Of this endpoint nothing is delivered, and of others all the same. */
+  function cannotSign(endpoint: string, error: unknown): void {
+    if (unreadable.has(endpoint)) return
+    unreadable.add(endpoint)
+    log.error({ unit: 'webhook', endpoint, error: String(error) }, 'no try was made')
   }
 
   function open(endpoint: DeliveryLane['endpoint'], known: readonly WebhookSecret[]): DeliveryLane {

@@ -32,7 +32,6 @@ const MARGIN_MS = 100
 
 export interface DeliveryLane {
   readonly endpoint: LiveEndpoint
-  readonly inOrder: boolean
   /** Everything that is here: about to be tried, under way, or tried and not recorded yet. */
   readonly held: ReadonlySet<string>
   /** How many more it takes now. */
@@ -65,8 +64,7 @@ export function openDeliveryLane(options: {
   let nextAt = 0
   let timer: NodeJS.Timeout | undefined
   const guard: Guard = openGuard({ ...BREAKER, halfOpenAfterMs: breakerMs, concurrency: IN_FLIGHT_MOST, queue: 0 }, state => {
-    if (state !== 'open') return
-    rest(breakerMs + MARGIN_MS)
+    if (state === 'open') rest(breakerMs + MARGIN_MS)
   })
 
   function rest(ms: number): void {
@@ -118,9 +116,6 @@ export function openDeliveryLane(options: {
   return {
     get endpoint() {
       return endpoint
-    },
-    get inOrder() {
-      return endpoint.ordering === 'key'
     },
     held,
     room(now) {

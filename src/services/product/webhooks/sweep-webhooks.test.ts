@@ -61,7 +61,10 @@ test('secrets are sealed anew under the first secret of the setting, so that the
   const endpoint = await create()
   const read = async (secret: string) => {
     const sealing = openSealing(secret, 'webhook secret')
-    const [found] = (await readWebhookSecrets(service.database, sealing, [endpoint.id])).get(endpoint.id)!
+    const fail = (_: string, error: unknown) => {
+      throw error
+    }
+    const [found] = (await readWebhookSecrets(service.database, sealing, [endpoint.id], fail)).get(endpoint.id)!
     return `whsec_${found!.secret.export().toString('base64')}`
   }
   assert.equal(await read(SIGNING_KEY_SECRET), endpoint.secret)

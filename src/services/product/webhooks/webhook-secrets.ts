@@ -20,20 +20,26 @@ type SecretRow = { secret_id: string; webhook_endpoint_id: string; secret: Buffe
 
 export type WebhookSecret = { secret: HmacKey; endsAtMs: number }
 
-/** The secrets of these endpoints that are good now. Throws when one cannot be opened. */
+/** The secrets of these endpoints that are good now. One of which a secret cannot be opened is left out, and told of. */
 export async function readWebhookSecrets(
   database: Queryable,
   sealing: Sealing,
-  endpointIds: readonly string[]
+  endpointIds: readonly string[],
+  unreadable: (endpointId: string, error: unknown) => void
 ): Promise<Map<string, WebhookSecret[]>> {
   const rows = await database.query<SecretRow>(
     `select * from webhook_secrets where webhook_endpoint_id = any($1) and (ends_at is null or ends_at > now()) order by secret_id`,
     [endpointIds]
   )
   const found = new Map<string, WebhookSecret[]>(endpointIds.map(id => [id, []]))
-  for (const row of rows) {
-    const secret = hmacKeyOf(sealing.open(row.secret_id, { bytes: row.secret, sealed: row.sealed }))
-    found.get(row.webhook_endpoint_id)!.push({ secret, endsAtMs: row.ends_at ? Date.parse(row.ends_at) : Number.POSITIVE_INFINITY })
+  for (const { secret_id: id, webhook_endpoint_id: endpointId, secret: bytes, sealed, ends_at: endsAt } of rows) {
+    try {
+      const secret = hmacKeyOf(sealing.open(id, { bytes, sealed }))
+      found.get(endpointId)?.push({ secret, endsAtMs: endsAt ? Date.parse(endsAt) : Number.POSITIVE_INFINITY })
+    } catch (error) {
+      found.delete(endpointId)
+      unreadable(endpointId, error)
+    }
   }
   return found
 }
