@@ -49,14 +49,7 @@ export type Service = Migrating & {
   /** Shows figures of its own in /metrics, until disposed. */
   watch?: (database: Database) => Disposable
   /** Delivers events to whoever asked for them over HTTP, until disposed. */
-  webhooks?: (context: {
-    database: Database
-    config: Config
-    source: string
-    baseUrl: string
-    eventLog: Wakeup
-    log: Log
-  }) => AsyncDisposable
+  webhooks?: (context: WebhooksContext) => AsyncDisposable
   /** Of the service that keeps the API keys: how it says what one allows. */
   apiKeys?: (database: Queryable) => LookUpApiKey
   /** Of the service that keeps the users: how it says who some of them are. */
@@ -68,6 +61,16 @@ export type Service = Migrating & {
     baseUrl: string
     log: Log
   }) => Promise<NonNullable<HttpOptions['extend']>>
+}
+
+/** What delivers events over HTTP is given: `source` is who published them, `baseUrl` where people reach the gateway. */
+export type WebhooksContext = {
+  database: Database
+  config: Config
+  source: string
+  baseUrl: string
+  eventLog: Wakeup
+  log: Log
 }
 
 /** Puts a service together; an operation without a handler is a compile error. */

@@ -5,12 +5,10 @@
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Broker } from '#broker/broker.ts'
 import { until } from '#broker/conformance-kit.ts'
 import { readConfig } from '#platform/config.ts'
 import { openDatabase, type Row } from '#platform/postgres/database.ts'
-import { isOutage } from '#platform/postgres/database-errors.ts'
 import { openService } from '#platform/service.ts'
 import { productService } from '../../src/services/product/service.ts'
 import { type CrashablePostgres, startCrashablePostgres } from '../support/postgres-crashable.ts'
@@ -19,7 +17,7 @@ import { quiet } from './counting.ts'
 import { type Supervised, superviseCommand } from './supervised.ts'
 import { kinds, NAMED, type Receivers, startReceivers } from './webhook-receivers.ts'
 import { startCategoryWriters, type Written } from './webhook-writers.ts'
-import { once } from './world.ts'
+import { answered, once } from './world.ts'
 
 /** What a name leads to; null: there is no such name. */
 export type Names = Record<string, string | null>
@@ -45,7 +43,6 @@ export type WebhookWorld = AsyncDisposable & {
   stopWriting(): Promise<void>
 }
 
-const ANSWER_MS = 60_000
 /** Longer than the breaker of an endpoint rests, which opens where this machine stands still for as long as a receiver may take. */
 const PROGRESS_MS = 90_000
 const GOES_ON = 12
@@ -101,15 +98,7 @@ export async function openWebhookWorld(chance: () => number): Promise<WebhookWor
       await writeFile(`${namesFile}.new`, JSON.stringify(names))
       await rename(`${namesFile}.new`, namesFile)
     },
-    async ask(text, values) {
-      for (const deadline = Date.now() + ANSWER_MS; ; await delay(50)) {
-        try {
-          return await sql.query(text, values)
-        } catch (error) {
-          if (!isOutage(error) || Date.now() > deadline) throw error
-        }
-      }
-    },
+    ask: (text, values) => answered(sql, text, values),
     async progress(count = GOES_ON) {
       const names = kinds.filter(({ healthy, types }) => healthy && types.length > 1).map(({ name }) => name)
       const enough = names.map(name => ({ name, count: receivers.taken(name) + count }))

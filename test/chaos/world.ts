@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import pg from 'pg'
 import { until } from '#broker/conformance-kit.ts'
-import type { Database, Row } from '#platform/postgres/database.ts'
+import type { Database, Queryable, Row } from '#platform/postgres/database.ts'
 import { isOutage } from '#platform/postgres/database-errors.ts'
 import { migrate } from '#platform/postgres/migrate.ts'
 import { type FaultProxy, openFaultProxy } from '../support/fault-proxy.ts'
@@ -65,6 +65,17 @@ export type World = AsyncDisposable & {
 
 /** Long enough for a machine that has other things to do. */
 const ANSWER_MS = 60_000
+
+/** What the database answers, once it is there: a world takes it away. */
+export async function answered<R extends Row>(database: Queryable, text: string, values?: readonly unknown[]): Promise<R[]> {
+  for (const deadline = Date.now() + ANSWER_MS; ; await delay(50)) {
+    try {
+      return await database.query<R>(text, values)
+    } catch (error) {
+      if (!isOutage(error) || Date.now() > deadline) throw error
+    }
+  }
+}
 const PROGRESS_MS = 90_000
 
 export type WorldOptions = { servers: Servers; lines?: boolean; load?: Partial<Load> } & Pick<
@@ -124,15 +135,7 @@ export async function openWorld({ servers, lines: withLines = false, load, ...re
       if (!found) throw new Error(`this world has no lines that can be disturbed`)
       return found
     },
-    async ask(text, values) {
-      for (const deadline = Date.now() + ANSWER_MS; ; await delay(50)) {
-        try {
-          return await sql.query(text, values)
-        } catch (error) {
-          if (!isOutage(error) || Date.now() > deadline) throw error
-        }
-      }
-    },
+    ask: (text, values) => answered(sql, text, values),
     async progress(effects, withinMs = PROGRESS_MS) {
       const made = async () => (await this.ask<{ made: number }>('select count(*) as made from applied'))[0]!.made
       const enough = (await made()) + effects

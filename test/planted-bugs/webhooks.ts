@@ -27,8 +27,8 @@ export const webhookBugs: readonly Plant[] = [
     id: 'webhook-cursor-ahead',
     what: 'the cursor of webhooks moves in a transaction of its own, and what goes where is written down after it',
     file: webhooks('fan-out-webhooks.ts'),
-    find: '    writeDeliveries(tx, wanted, fanOut.source)\n',
-    replace: `    setTimeout(() => session.transact(async later => writeDeliveries(later, wanted, fanOut.source)).catch(() => {}), 250)\n`,
+    find: `    await writeDeliveries(tx, wanted, fanOut.source, 'once')\n`,
+    replace: `    setTimeout(() => session.transact(async later => writeDeliveries(later, wanted, fanOut.source, 'once')).catch(() => {}), 250)\n`,
     test: chaos
   },
   {

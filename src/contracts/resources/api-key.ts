@@ -1,6 +1,7 @@
 /** API keys, by which partners' programs authenticate. What a key is made of is in `src/platform/identity/api-key.ts`. */
 import { type Static, Type } from 'typebox'
 import { apiKeyScopes, type Scope } from '../scopes.ts'
+import { LiveSecret } from './live-secret.ts'
 import { Instant } from './price.ts'
 import { closed, Id, Line, List, Nullable, Timestamp, Version } from './primitives.ts'
 
@@ -20,16 +21,10 @@ const KeyScope = Type.Unsafe<Scope>(Type.Union(apiKeyScopes.map(scope => Type.Li
 
 export const SECRETS_MAX = 2
 
-export const ApiKeySecret = Type.Object(
-  {
-    secretId: Id('The secret'),
-    createdAt: Timestamp,
-    endsAt: Nullable(
-      Type.String({ format: 'date-time', maxLength: 40, description: 'Until when it is good; null: as long as the key' })
-    )
-  },
-  { title: 'ApiKeySecret', description: 'One of the secrets that a key has now: when it is from, never what it is' }
-)
+const ApiKeySecret = LiveSecret('Until when it is good; null: as long as the key', {
+  title: 'ApiKeySecret',
+  description: 'One of the secrets that a key has now: when it is from, never what it is'
+})
 
 const apiKey = {
   apiKeyId: Id('The key; also readable in it, after the environment and without hyphens'),

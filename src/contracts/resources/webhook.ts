@@ -1,6 +1,7 @@
 /** Webhooks: where events are to be delivered. What became of each is in webhook-delivery.ts. */
 import { type Static, Type } from 'typebox'
 import { EVERY_TYPE } from '../define.ts'
+import { LiveSecret } from './live-secret.ts'
 import { loggedTypes } from './logged-event.ts'
 import { Instant } from './price.ts'
 import { closed, extensible, Id, Line, List, Nullable, Timestamp, Version } from './primitives.ts'
@@ -73,16 +74,10 @@ export const UpdateWebhookEndpoint = Type.Object(
   { ...closed, title: 'UpdateWebhookEndpoint' }
 )
 
-export const WebhookSecret = Type.Object(
-  {
-    secretId: Id('The secret'),
-    createdAt: Timestamp,
-    endsAt: Nullable(
-      Type.String({ format: 'date-time', maxLength: 40, description: 'Until when it signs; null: until it is exchanged' })
-    )
-  },
-  { title: 'WebhookSecret', description: 'One of the secrets that sign now: when it is from, never what it is' }
-)
+const WebhookSecret = LiveSecret('Until when it signs; null: until it is exchanged', {
+  title: 'WebhookSecret',
+  description: 'One of the secrets that sign now: when it is from, never what it is'
+})
 
 const endpoint = {
   webhookEndpointId: Id('The endpoint'),

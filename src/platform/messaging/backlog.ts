@@ -3,6 +3,7 @@
  * asked. One statement for all figures of a service, each count ending at a hundred thousand: asking costs no more on a bad day.
  */
 import type { Database, Queryable, Row } from '../postgres/database.ts'
+import { singleFlight } from '../single-flight.ts'
 import { gaugeRead, type Reading } from '../telemetry.ts'
 
 const COUNT_MAX = 100_000
@@ -60,7 +61,6 @@ const read = `
 
 type Watched = { database: Database; consumers: readonly string[] }
 const watched = new Map<string, Watched>()
-let reading: Promise<readonly (Figure & { service: string })[]> | undefined
 
 for (const [name, { help, labels }] of Object.entries(gauges)) {
   gaugeRead(`messaging_${name}`, help, ['service', ...labels], async () =>
@@ -80,19 +80,15 @@ export function watchBacklog(service: string, database: Database, consumers: rea
 }
 
 /** One read for all gauges of one scrape. A service whose database is away has no figures, rather than wrong ones. */
-function readAll(): Promise<readonly (Figure & { service: string })[]> {
-  reading ??= Promise.all(
+const readAll = singleFlight(async () => {
+  const all = await Promise.all(
     [...watched].map(async ([service, { database, consumers }]) => {
       const figures = await database.query<Figure>(read).catch(() => [])
       return [...figures, ...(figures.length > 0 ? nothingWaits(figures, consumers) : [])].map(each => ({ ...each, service }))
     })
   )
-    .then(figures => figures.flat())
-    .finally(() => {
-      reading = undefined
-    })
-  return reading
-}
+  return all.flat()
+})
 
 /** How far each outlet of a service is behind the end of the event log, and whether a process holds it. */
 export async function readOutlets(

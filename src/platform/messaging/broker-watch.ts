@@ -1,6 +1,7 @@
 /** The broker as this process reaches it, asked when somebody asks for metrics. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Broker, Subscription } from '#broker/broker.ts'
+import { singleFlight } from '../single-flight.ts'
 import { gaugeRead } from '../telemetry.ts'
 import { carriedBy } from './message-telemetry.ts'
 
@@ -11,7 +12,6 @@ type State = { system: Broker['system']; connected: boolean; waiting: ReadonlyMa
 export const TIMEOUT_MS = 3_000
 
 const watched = new Set<{ broker: Broker; groups: readonly Group[] }>()
-let asking: Promise<readonly State[]> | undefined
 
 gaugeRead('messaging_broker_connected', '1 when this process reaches the broker', ['system'], async () =>
   (await states()).map(({ system, connected }) => ({ labels: { system }, value: connected ? 1 : 0 }))
@@ -29,17 +29,13 @@ export function watchBroker(broker: Broker, groups: readonly Group[]): Disposabl
 }
 
 /** Asked once for both gauges of a scrape, and once of each broker for all services of this process. */
-function states(): Promise<readonly State[]> {
+const states = singleFlight(async (): Promise<readonly State[]> => {
   const brokers = Map.groupBy(watched, ({ broker }) => broker)
-  asking ??= Promise.all(
+  const answers = await Promise.all(
     Array.from(brokers, ([broker, watchers]) => ask(broker, [...new Set(watchers.flatMap(({ groups }) => groups))]))
   )
-    .then(answers => answers.filter(answer => answer !== undefined))
-    .finally(() => {
-      asking = undefined
-    })
-  return asking
-}
+  return answers.filter(answer => answer !== undefined)
+})
 
 async function ask(broker: Broker, groups: readonly Group[]): Promise<State | undefined> {
   if (!broker.waiting) return undefined

@@ -6,6 +6,7 @@ import { createPrivateKey, type KeyObject, sign } from 'node:crypto'
 import { promisify } from 'node:util'
 import type { Message } from '#broker/broker.ts'
 import type { Database } from '../postgres/database.ts'
+import { singleFlight } from '../single-flight.ts'
 import type { Sealing } from './sealing.ts'
 import { readActiveKey } from './signing-keys.ts'
 
@@ -22,24 +23,14 @@ export type CurrentKey = () => Promise<{ kid: string; key: KeyObject }>
 export function openCurrentKey(options: { database: Database; sealing: Sealing; now?: () => number }): CurrentKey {
   const { database, sealing, now = () => performance.now() } = options
   let current: { kid: string; key: KeyObject; readAt: number } | undefined
-  let reading: Promise<{ kid: string; key: KeyObject }> | undefined
-
-  async function read(): Promise<{ kid: string; key: KeyObject }> {
+  const read = singleFlight(async () => {
     const readAt = now()
     const { kid, pkcs8 } = await readActiveKey(database, sealing)
     if (current?.kid === kid) current = { ...current, readAt }
     else current = { kid, key: createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' }), readAt }
     return current
-  }
-
-  return async () => {
-    if (current && now() - current.readAt < KEY_FRESH_MS) return current
-    // However many ask at once, it is read once.
-    reading ??= read().finally(() => {
-      reading = undefined
-    })
-    return reading
-  }
+  })
+  return async () => (current && now() - current.readAt < KEY_FRESH_MS ? current : read())
 }
 
 /** Signs with the keys of the service whose database it is. `now` is monotonic, in milliseconds. */

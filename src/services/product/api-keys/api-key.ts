@@ -5,6 +5,7 @@ import { keepBefore } from '#platform/audit/audit.ts'
 import { newId } from '#platform/id.ts'
 import type { Actor } from '#platform/identity/actor.ts'
 import type { Queryable, Row, Transaction } from '#platform/postgres/database.ts'
+import { type LiveSecret, liveSecrets, toLiveSecret } from '../live-secrets.ts'
 
 export type ApiKeyRow = Row & {
   api_key_id: string
@@ -17,14 +18,11 @@ export type ApiKeyRow = Row & {
   version: number
   created_at: string
   updated_at: string
-  secrets: { id: string; created: string; ends: string | null }[]
+  secrets: LiveSecret[]
 }
 
 /** What is asked for to read keys as they are now, from `api_keys k`. */
-export const apiKeyColumns = `k.*, (
-  select coalesce(json_agg(json_build_object('id', s.secret_id, 'created', s.created_at, 'ends', s.ends_at) order by s.secret_id), '[]')
-  from api_key_secrets s where s.api_key_id = k.api_key_id and (s.ends_at is null or s.ends_at > now())
-) as secrets`
+export const apiKeyColumns = `k.*, ${liveSecrets('api_key_secrets s where s.api_key_id = k.api_key_id')}`
 
 export function toApiKey(row: ApiKeyRow): ApiKey {
   return {
@@ -33,11 +31,7 @@ export function toApiKey(row: ApiKeyRow): ApiKey {
     scopes: row.scopes,
     networks: row.networks,
     expiresAt: row.expires_at,
-    secrets: row.secrets.map(({ id, created, ends }) => ({
-      secretId: id,
-      createdAt: instant(created),
-      endsAt: ends && instant(ends)
-    })),
+    secrets: row.secrets.map(toLiveSecret),
     lastUsedAt: row.last_used_at,
     createdBy: row.created_by,
     version: row.version,
@@ -45,9 +39,6 @@ export function toApiKey(row: ApiKeyRow): ApiKey {
     updatedAt: row.updated_at
   }
 }
-
-/** JSON of the database has its own form of a time. */
-const instant = (time: string) => new Date(time).toISOString()
 
 /** Locks a key: its secrets change one after the other. Throws `not-found`. */
 export async function lockApiKey(tx: Transaction, apiKeyId: string): Promise<ApiKey> {

@@ -5,9 +5,8 @@ import { checkVersion } from '#platform/http/etag.ts'
 import type { Input } from '#platform/http/handlers.ts'
 import { newApiKey } from '#platform/identity/api-key.ts'
 import type { Transaction } from '#platform/postgres/database.ts'
+import { GRACE_MS } from '../live-secrets.ts'
 import { addSecret, lockApiKey, mayGiveOut, readApiKey, touch } from './api-key.ts'
-
-const GRACE_MS = 24 * 60 * 60 * 1000
 
 /** Gives an API key a new secret. The one that there is stays good for a while, so that nobody is locked out meanwhile. */
 export async function rotateApiKey(

@@ -2,7 +2,6 @@
  * Delivers what is due, one process at a time: so many at once and so fast as each endpoint asks for, and no endpoint waits for another. How
  * it went is recorded after the receiver has answered: a crash repeats deliveries with the same `webhook-id`, and never leaves one out.
  */
-import { WEBHOOK_PING } from '#contracts/resources/webhook-delivery.ts'
 import type { Log } from '#platform/log.ts'
 import type { EventPermissions } from '#platform/messaging/event-permissions.ts'
 import type { Wakeup } from '#platform/messaging/wakeup.ts'
@@ -15,6 +14,7 @@ import { cancelDeliveries, claimDue } from './claim-deliveries.ts'
 import { type DeliveryLane, openDeliveryLane } from './delivery-lane.ts'
 import { readLiveEndpoints } from './live-endpoints.ts'
 import { type Disabling, disableEndpoints, recordAttempts } from './record-attempts.ts'
+import { mayBeTold } from './webhook-delivery.ts'
 import { readWebhookSecrets, type WebhookSecret } from './webhook-secrets.ts'
 
 const POLL_MS = 1000
@@ -163,7 +163,7 @@ function openRounds(session: Session, options: Delivering) {
     const due = await claimDue(session, [...lanes.values()])
     const mayHave = (each: (typeof due)[number]) => {
       const { reader } = lanes.get(each.webhook_endpoint_id)!.endpoint
-      return each.event_type === WEBHOOK_PING || permissions.mayRead(reader!, each.event_type)
+      return mayBeTold(permissions, reader!, each.event_type)
     }
     const refused = due.filter(each => !mayHave(each))
     if (refused.length > 0) await cancelDeliveries(session, refused)

@@ -48,8 +48,11 @@ export function startWebhookFanOut(
 function fanOutBatch(session: Session, fanOut: FanOut): Promise<{ read: number; wanted: number }> {
   return session.transact(async tx => {
     // Under this lock nobody adds an endpoint that would have to have what is read here.
-    const [cursor] = await tx.query<{ position: number }>('select position from outlets where name = $1 for update', [OUTLET])
-    if (!cursor) return { read: 0, wanted: 0 }
+    const [cursor] = await tx.query<{ position: number; head: number }>(
+      'select o.position, h.position as head from outlets o, event_log_head h where o.name = $1 for update of o',
+      [OUTLET]
+    )
+    if (!cursor || cursor.position >= cursor.head) return { read: 0, wanted: 0 }
     const endpoints = await readLiveEndpoints(tx)
     if (endpoints.length === 0) {
       await tx.query('update outlets set position = h.position, updated_at = now() from event_log_head h where name = $1', [OUTLET])
@@ -58,7 +61,7 @@ function fanOutBatch(session: Session, fanOut: FanOut): Promise<{ read: number; 
     const events = await readEventLog(tx, cursor.position, BATCH)
     if (events.length === 0) return { read: 0, wanted: 0 }
     const wanted = matchesOf(events, endpoints, fanOut.permissions)
-    writeDeliveries(tx, wanted, fanOut.source)
+    await writeDeliveries(tx, wanted, fanOut.source, 'once')
     await tx.query('update outlets set position = $2, updated_at = now() where name = $1', [OUTLET, events.at(-1)!.position])
     return { read: events.length, wanted: wanted.length }
   })
@@ -93,44 +96,33 @@ const insertMessages = `
     as m (message_id, event_type, key, position, headers, body)
   on conflict (message_id) do update set created_at = now()`
 
-const insertDeliveries = (again: string) => `
+const insertDeliveries = (otherwise: string) => `
   insert into webhook_deliveries as d
     (webhook_delivery_id, webhook_endpoint_id, message_id, event_type, key, status, next_attempt_at)
   select w.webhook_delivery_id, w.webhook_endpoint_id, w.message_id, w.event_type, w.key, 'pending', now()
   from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[]) with ordinality
     as w (webhook_delivery_id, webhook_endpoint_id, message_id, event_type, key, place)
   order by w.place
-  on conflict (webhook_endpoint_id, message_id) do ${again}
+  on conflict (webhook_endpoint_id, message_id) do ${otherwise}
   returning 1`
 
-const once = insertDeliveries('nothing')
-const again = {
-  missed: insertDeliveries(`update set ${ofDelivery(askedAnew)} where d.status in ('failed', 'cancelled')`),
-  all: insertDeliveries(`update set ${ofDelivery(askedAnew)} where d.status <> 'pending'`)
+/** What becomes of deliveries that are there already: nothing; those that were not delivered begin anew; or whatever does not wait. */
+const insertions = {
+  once: insertDeliveries('nothing'),
+  missed: insertDeliveries(`update set ${askedAnew} where d.status in ('failed', 'cancelled')`),
+  all: insertDeliveries(`update set ${askedAnew} where d.status <> 'pending'`)
 }
 
-/** In a statement that has another row beside it, what is there already has to be named. */
-function ofDelivery(assignments: string): string {
-  return assignments.replace('= attempts,', '= d.attempts,')
-}
-
-/** Writes down what goes where. */
-function writeDeliveries(tx: Transaction, matches: readonly Match[], source: string): void {
-  if (matches.length === 0) return
-  tx.send(insertMessages, messageValues(matches, source))
-  tx.send(once, deliveryValues(matches))
-}
-
-/** The same of what may have been delivered before: `missed` has what was not delivered again, `all` whatever does not wait. Returns how many. */
-export async function writeDeliveriesAgain(
+/** Writes down what goes where. Returns how many deliveries there are to make for it. */
+export async function writeDeliveries(
   tx: Transaction,
   matches: readonly Match[],
   source: string,
-  which: keyof typeof again
+  which: keyof typeof insertions
 ): Promise<number> {
   if (matches.length === 0) return 0
   tx.send(insertMessages, messageValues(matches, source))
-  return (await tx.query(again[which], deliveryValues(matches))).length
+  return (await tx.query(insertions[which], deliveryValues(matches))).length
 }
 
 function messageValues(matches: readonly Match[], source: string): Buffer[] {

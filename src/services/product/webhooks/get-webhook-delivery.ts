@@ -1,8 +1,8 @@
 import type { webhookOperations } from '#contracts/http/product-webhooks.ts'
-import { WEBHOOK_PING, type WebhookDeliveryWithAttempts } from '#contracts/resources/webhook-delivery.ts'
+import type { WebhookDeliveryWithAttempts } from '#contracts/resources/webhook-delivery.ts'
 import type { Input, Reading } from '#platform/http/handlers.ts'
 import type { Row } from '#platform/postgres/database.ts'
-import { readDeliveryRow, toWebhookDelivery } from './webhook-delivery.ts'
+import { mayBeTold, readDeliveryRow, toWebhookDelivery } from './webhook-delivery.ts'
 import { reads } from './webhook-endpoint.ts'
 
 const LOG_MAX = 100
@@ -22,7 +22,6 @@ export async function getWebhookDelivery(
   { params: { webhookDeliveryId }, actor }: Input<typeof webhookOperations.getWebhookDelivery>
 ): Promise<WebhookDeliveryWithAttempts> {
   const row = await readDeliveryRow(database, webhookDeliveryId, reads(actor))
-  const mayRead = row.event_type === WEBHOOK_PING || eventPermissions.mayRead(actor, row.event_type)
   const attempts = await database.query<AttemptRow>(
     'select * from webhook_attempts where webhook_delivery_id = $1 order by attempt desc limit $2',
     [webhookDeliveryId, LOG_MAX]
@@ -30,5 +29,5 @@ export async function getWebhookDelivery(
   const log = attempts.map(({ attempt, at, duration_ms, response_status, error, response_body }) => ({
     ...{ attempt, at, durationMs: duration_ms, responseStatus: response_status, error, responseBody: response_body }
   }))
-  return { ...toWebhookDelivery(row), body: mayRead ? row.body : null, log }
+  return { ...toWebhookDelivery(row), body: mayBeTold(eventPermissions, actor, row.event_type) ? row.body : null, log }
 }

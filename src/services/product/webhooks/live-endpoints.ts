@@ -23,8 +23,11 @@ const read = `
   from webhook_endpoints e left join known_users u on u.user_id = e.owner_user_id
   where e.status = 'enabled'`
 
-export async function readLiveEndpoints(database: Queryable): Promise<LiveEndpoint[]> {
-  const rows = await database.query<StandingRow>(read)
+/** All of them, or that one. */
+export async function readLiveEndpoints(database: Queryable, id?: string): Promise<LiveEndpoint[]> {
+  const rows = await (id === undefined
+    ? database.query<StandingRow>(read)
+    : database.query<StandingRow>(`${read} and e.webhook_endpoint_id = $1`, [id]))
   return rows.map(row => ({ ...row, reader: readerOf(row) }))
 }
 

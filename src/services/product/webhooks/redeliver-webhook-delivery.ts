@@ -16,7 +16,7 @@ export async function redeliverWebhookDelivery(
   keepBefore(tx, toWebhookDelivery(before))
   if (before.endpoint_status !== 'enabled') throw new Problem('illegal-transition', 'The endpoint is disabled: enable it first')
   const [row] = await tx.query<DeliveryRow>(
-    `update webhook_deliveries set ${askedAnew} where webhook_delivery_id = $1 returning *`,
+    `update webhook_deliveries d set ${askedAnew} where webhook_delivery_id = $1 returning *`,
     [id]
   )
   if (!row) throw new Problem('not-found', 'There is no such webhook delivery any more')

@@ -6,7 +6,7 @@ import { SCAN_MAX } from '#platform/messaging/event-feed.ts'
 import type { LoggedEvent } from '#platform/messaging/event-log.ts'
 import { uuids } from '#platform/postgres/arrays.ts'
 import type { Transaction } from '#platform/postgres/database.ts'
-import { type Match, matchesOf, writeDeliveriesAgain } from './fan-out-webhooks.ts'
+import { type Match, matchesOf, writeDeliveries } from './fan-out-webhooks.ts'
 import { readLiveEndpoints } from './live-endpoints.ts'
 import { positionBefore } from './position-before.ts'
 import { changes, readWebhookEndpoint } from './webhook-endpoint.ts'
@@ -24,7 +24,7 @@ export async function redeliverWebhooks(
 ): Promise<Output<Operation>> {
   const { from, to, delivered = false, after = 0, dryRun = false } = body
   await readWebhookEndpoint(tx, id, changes(actor))
-  const endpoint = (await readLiveEndpoints(tx)).find(each => each.webhook_endpoint_id === id)
+  const [endpoint] = await readLiveEndpoints(tx, id)
   if (!endpoint) throw new Problem('illegal-transition', 'The endpoint is disabled: enable it first')
   const start = Math.max(after, await positionBefore(tx, new Date(from)))
   const end = await positionBefore(tx, to === undefined ? null : new Date(to))
@@ -39,7 +39,7 @@ export async function redeliverWebhooks(
   const matches = matchesOf(events, [{ ...endpoint, from_position: 0 }], termsOf(tx.origin.config!).permissions)
   const redelivered = dryRun
     ? await countAgain(tx, matches, delivered)
-    : await writeDeliveriesAgain(tx, matches, tx.origin.source, delivered ? 'all' : 'missed')
+    : await writeDeliveries(tx, matches, tx.origin.source, delivered ? 'all' : 'missed')
   return { redelivered, dryRun, next: position < end ? position : null }
 }
 

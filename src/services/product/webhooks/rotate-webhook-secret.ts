@@ -4,11 +4,10 @@ import { WEBHOOK_SECRETS_MAX, type WebhookEndpointWithSecret } from '#contracts/
 import { checkVersion } from '#platform/http/etag.ts'
 import type { Input } from '#platform/http/handlers.ts'
 import type { Transaction } from '#platform/postgres/database.ts'
+import { GRACE_MS } from '../live-secrets.ts'
 import { changes, lockWebhookEndpoint, readWebhookEndpoint } from './webhook-endpoint.ts'
 import { addWebhookSecret } from './webhook-secrets.ts'
 import { termsOf } from './webhook-terms.ts'
-
-const GRACE_MS = 24 * 60 * 60 * 1000
 
 /** Gives an endpoint a new secret. The one before signs as well for a while: the receiver exchanges it when it likes. */
 export async function rotateWebhookSecret(

@@ -1,24 +1,14 @@
 /** Webhooks as a part that a process runs: events are fanned out, and what is due is delivered. */
-import type { Config } from '#platform/config.ts'
 import { openEgress } from '#platform/egress/egress.ts'
-import type { Log } from '#platform/log.ts'
-import { openWakeup, type Wakeup } from '#platform/messaging/wakeup.ts'
-import type { Database } from '#platform/postgres/database.ts'
+import { openWakeup } from '#platform/messaging/wakeup.ts'
+import type { WebhooksContext } from '#platform/service.ts'
 import { openSealing } from '#platform/signing/sealing.ts'
 import { openCurrentKey } from '#platform/signing/signing.ts'
 import { startWebhookDelivery } from './deliver-webhooks.ts'
 import { startWebhookFanOut } from './fan-out-webhooks.ts'
 import { termsOf } from './webhook-terms.ts'
 
-export function startWebhooks(options: {
-  database: Database
-  config: Config
-  source: string
-  baseUrl: string
-  eventLog: Wakeup
-  log: Log
-}): AsyncDisposable {
-  const { database, config, source, baseUrl, eventLog, log } = options
+export function startWebhooks({ database, config, source, baseUrl, eventLog, log }: WebhooksContext): AsyncDisposable {
   const { rules, permissions, sealing } = termsOf(config)
   const stack = new AsyncDisposableStack()
   const deliveries = openWakeup(database, 'webhook deliveries')

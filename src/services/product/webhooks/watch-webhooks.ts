@@ -1,5 +1,6 @@
 /** How webhooks are doing: read when somebody asks for metrics, and true whichever process of the service is asked. */
 import type { Database, Row } from '#platform/postgres/database.ts'
+import { singleFlight } from '#platform/single-flight.ts'
 import { gaugeRead } from '#platform/telemetry.ts'
 
 const COUNT_MAX = 100_000
@@ -23,7 +24,6 @@ const read = `
 type Figure = Row & { name: 'endpoints' | 'deliveries_pending' | 'deliveries_late_seconds'; state: string; value: number }
 
 const watched = new Set<Database>()
-let reading: Promise<readonly Figure[]> | undefined
 
 const figures = {
   endpoints: 'Endpoints of webhooks by state: enabled, failing (nothing was delivered since its last failure), disabled',
@@ -40,14 +40,10 @@ for (const [name, help] of Object.entries(figures)) {
 }
 
 /** One read for all figures of one scrape. */
-function readAll(): Promise<readonly Figure[]> {
-  reading ??= Promise.all([...watched].map(database => database.query<Figure>(read).catch(() => [])))
-    .then(figures => figures.flat())
-    .finally(() => {
-      reading = undefined
-    })
-  return reading
-}
+const readAll = singleFlight(async () => {
+  const all = await Promise.all([...watched].map(database => database.query<Figure>(read).catch(() => [])))
+  return all.flat()
+})
 
 /** Shows it in /metrics until disposed. */
 export function watchWebhooks(database: Database): Disposable {

@@ -1,7 +1,8 @@
 /** Deliveries in the database: what of which message goes where, and what became of it. */
 import { Problem } from '#contracts/problems.ts'
-import type { WebhookDelivery } from '#contracts/resources/webhook-delivery.ts'
+import { WEBHOOK_PING, type WebhookDelivery } from '#contracts/resources/webhook-delivery.ts'
 import { newId } from '#platform/id.ts'
+import type { EventPermissions, EventReader } from '#platform/messaging/event-permissions.ts'
 import type { Queryable, Row, Transaction } from '#platform/postgres/database.ts'
 import { type Asking, askerValues, isAskers } from './webhook-endpoint.ts'
 
@@ -51,8 +52,13 @@ export async function readDeliveryRow(database: Queryable, id: string, asking: A
   return row
 }
 
-/** As a condition of what is asked for once more: the schedule of tries begins anew. */
-export const askedAnew = `status = 'pending', attempts_before = attempts, next_attempt_at = now(), requested_at = now(), completed_at = null`
+/** Whether it may be told to who reads events like this: a ping is no event, and everybody's. */
+export function mayBeTold(permissions: EventPermissions, reader: EventReader, type: string): boolean {
+  return type === WEBHOOK_PING || permissions.mayRead(reader, type)
+}
+
+/** What is set of a `webhook_deliveries d` that is asked for once more: the schedule of tries begins anew. */
+export const askedAnew = `status = 'pending', attempts_before = d.attempts, next_attempt_at = now(), requested_at = now(), completed_at = null`
 
 /** Has one message delivered to one endpoint. */
 export async function deliverMessage(

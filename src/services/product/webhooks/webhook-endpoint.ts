@@ -5,6 +5,7 @@ import type { Scope } from '#contracts/scopes.ts'
 import { keepBefore } from '#platform/audit/audit.ts'
 import type { Actor } from '#platform/identity/actor.ts'
 import type { Queryable, Row, Transaction } from '#platform/postgres/database.ts'
+import { type LiveSecret, liveSecrets, toLiveSecret } from '../live-secrets.ts'
 import type { WebhookFilter } from './webhook-filter.ts'
 
 export type EndpointRow = Row & {
@@ -30,12 +31,9 @@ export type EndpointRow = Row & {
   updated_at: string
 }
 
-type WithSecrets = EndpointRow & { secrets: { id: string; created: string; ends: string | null }[] }
+type WithSecrets = EndpointRow & { secrets: LiveSecret[] }
 
-const columns = `e.*, (
-  select coalesce(json_agg(json_build_object('id', s.secret_id, 'created', s.created_at, 'ends', s.ends_at) order by s.secret_id), '[]')
-  from webhook_secrets s where s.webhook_endpoint_id = e.webhook_endpoint_id and (s.ends_at is null or s.ends_at > now())
-) as secrets`
+const columns = `e.*, ${liveSecrets('webhook_secrets s where s.webhook_endpoint_id = e.webhook_endpoint_id')}`
 
 export function toWebhookEndpoint(row: WithSecrets): WebhookEndpoint {
   return {
@@ -51,11 +49,7 @@ export function toWebhookEndpoint(row: WithSecrets): WebhookEndpoint {
     disabledReason: row.disabled_reason,
     disabledAt: row.disabled_at,
     failingSince: row.failing_since,
-    secrets: row.secrets.map(({ id, created, ends }) => ({
-      secretId: id,
-      createdAt: new Date(created).toISOString(),
-      endsAt: ends && new Date(ends).toISOString()
-    })),
+    secrets: row.secrets.map(toLiveSecret),
     createdBy: row.owner_subject,
     version: row.version,
     createdAt: row.created_at,
